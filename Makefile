@@ -1,0 +1,94 @@
+# refork. `make help` lists the targets.
+#
+# Variables: CC, SAN=address (builds and tests in build-address/), SYSTEMD=0,
+# T=60 (seconds of fuzzing), ARGS (passed on to bench and storm).
+
+SHELL   = /bin/bash
+CC      = gcc
+PYTHON  = /usr/bin/python3
+SAN     =
+SYSTEMD = 1
+B       = build$(addprefix -,$(SAN))
+
+OPT      = -O2 -g
+WARN     = -Wall -Wextra -Wshadow -Wconversion -Werror
+CPPFLAGS = -D_GNU_SOURCE -Icommon -I. -DRF_SYSTEMD=$(SYSTEMD)
+CFLAGS   = -std=gnu11 $(OPT) $(WARN) -fPIC -fvisibility=hidden -MMD -MP \
+           -fno-omit-frame-pointer
+SAN_FLAGS = $(if $(SAN),-fsanitize=$(SAN)$(if $(filter address,$(SAN)),$(comma)undefined) -fno-sanitize-recover=all)
+comma    := ,
+LIBS     = -lev -linih -ldl -lpthread -lm $(if $(filter 1,$(SYSTEMD)),-lsystemd)
+
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+
+COMMON = $(call obj,$(wildcard common/*.c))
+CONF   = $(call obj,$(wildcard conf/*.c))
+CHILD  = $(call obj,$(wildcard worker/network/*.c worker/business/*.c))
+DAEMON = $(call obj,$(filter-out daemon/reforkctl.c,$(wildcard daemon/*.c)))
+KV     = $(call obj,$(wildcard worker/kv/*.c))
+UNIT   = $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
+TWORK  = $(patsubst tests/workers/%.c,$(B)/workers/%.so,\
+           $(wildcard tests/workers/*.c))
+
+all: $(B)/reforkd $(B)/reforkctl $(B)/workers/kv.so
+
+## make            build reforkd, reforkctl and the kv worker
+## make run        install what is missing, build, serve on 127.0.0.1:6380
+## make test       install what is missing, build, run every test
+##                 (also test-unit, test-crash, test-system; SAN=address)
+## make bench      measure, print the tables of the README
+## make storm      the kill storm in its long form
+## make fuzz       fuzz the RESP codec and the ini reader for T seconds each
+## make lint       layers, format, static analysis
+## make deps       only install what the build needs
+## make clean      remove what was built
+help:
+	@sed -n 's/^## //p' Makefile
+
+-include tests/tests.mk
+
+$(B)/librefork.a: $(COMMON)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/reforkd: $(DAEMON) $(CHILD) $(CONF) $(B)/librefork.a daemon/exports.list
+	$(CC) $(CFLAGS) $(SAN_FLAGS) -o $@ $(DAEMON) $(CHILD) $(CONF) \
+		-Wl,--whole-archive $(B)/librefork.a -Wl,--no-whole-archive \
+		-Wl,--dynamic-list=daemon/exports.list $(LIBS)
+
+$(B)/reforkctl: $(B)/obj/daemon/reforkctl.o $(CONF) $(B)/librefork.a
+	$(CC) $(CFLAGS) $(SAN_FLAGS) -o $@ $^ -linih
+
+# A worker sees the public headers only, and its one symbol is its all.
+$(B)/workers/kv.so: $(KV)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SAN_FLAGS) -shared -o $@ $^ -lm
+
+$(B)/workers/%.so: tests/workers/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN_FLAGS) -shared -o $@ $<
+
+# Say once and plainly what is missing, before the compiler says it per file.
+HEADERS = stdio.h ev.h ini.h $(if $(filter 1,$(SYSTEMD)),systemd/sd-daemon.h)
+$(B)/headers:
+	@for header in $(HEADERS); do \
+		echo "#include <$$header>" | $(CC) -E -x c - >/dev/null 2>&1 || { \
+			echo "$(CC) or <$$header> is missing:" \
+				"'make deps' installs what the build needs" >&2; \
+			exit 1; }; \
+	done; mkdir -p $(@D) && touch $@
+
+$(B)/obj/%.o: %.c | $(B)/headers
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN_FLAGS) -c -o $@ $<
+
+$(B)/tests/%: tests/unit/%.c $(CHILD) $(CONF) $(B)/librefork.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN_FLAGS) -o $@ $^ -lcmocka $(LIBS)
+
+clean:
+	rm -rf build build-*
+
+.PHONY: all help clean
+.SECONDARY:
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

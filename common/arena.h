@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* arena.h -- the recoverable memory: superblock, lease, log, heap, slots.
+ *
+ * One arena per process, at RF_ARENA_BASE: its superblock is a constant
+ * address, so there is no handle to pass around.
+ */
+#ifndef RF_ARENA_H
+#define RF_ARENA_H
+
+#include "segment.h"
+#include <pthread.h>
+#include <refork/slot.h>
+
+#define RF_ARENA_MAGIC	UINT64_C(0x414e455241464552) /* "REFARENA" */
+#define RF_ARENA_FORMAT 1
+
+/* Sizes are chosen once, at creation, and stored. */
+struct rf_arena_conf {
+	uint64_t size_bytes;	 /* backed at start */
+	uint64_t max_bytes;	 /* of the heap; 64 KiB .. 128 GiB */
+	uint64_t log_bytes;	 /* fixed part of the undo log; 0: 1 MiB */
+	const char *worker_name; /* <= 31 bytes */
+	uint32_t state_version;
+};
+
+/* Bytes of address space and file that such an arena needs. */
+size_t rf_arena_segment_bytes(const struct rf_arena_conf *conf);
+
+/* Lay out a new arena in a fresh, mapped segment. The caller holds the lease
+ * afterwards, the marker is not written yet: see rf_arena_publish. */
+int rf_arena_format(struct rf_segment *seg, const struct rf_arena_conf *conf);
+
+/* Take over a standing arena. Returns 0, or -EBADMSG/-ESTALE with a sentence
+ * in `reason` that says what does not fit. Recovery (roll back) is done, the
+ * caller holds the lease. *state_version_found is what is stored. */
+int rf_arena_adopt(struct rf_segment *seg, const struct rf_arena_conf *conf,
+	char *reason, size_t reason_bytes, uint32_t *state_version_found);
+
+/* The build is complete: write the marker (last). */
+void rf_arena_publish(uint32_t state_version);
+
+/* ---- the lease ---- */
+
+enum rf_lease {
+	RF_LEASE_CLEAN,	    /* given back by its holder */
+	RF_LEASE_OWNER_DIED /* its holder is dead */
+};
+
+/* Become the one process that may write. Blocks while another one lives, at
+ * most `wait_ms` (-ETIMEDOUT). With `orphaned` the caller knows that no other
+ * business process exists (the supervisor has reaped it): a lease that is
+ * still taken then has a broken robust list and is made anew.
+ * Whatever the log holds is rolled back before this returns.
+ * Returns enum rf_lease or -errno. */
+int rf_lease_take(int wait_ms, bool orphaned);
+void rf_lease_give(void);
+
+/* ---- what the framework keeps in the arena, beside the worker ---- */
+
+/* Raise the generation; its new value. Needs the lease, no transaction. */
+uint64_t rf_arena_next_generation(void);
+
+/* In a forked child: core dump and mlock settings for what is backed. */
+int rf_arena_inherit(void);
+
+/* Walk superblock, slots and heap. 0 or -EBADMSG after logging. */
+int rf_arena_check(void);
+
+/* In a process that has a copy of an arena mapped at RF_ARENA_BASE by other
+ * means (tests): use it. Then rf_tx_recover() rolls back. */
+void rf_arena_use(struct rf_segment *seg);
+
+/* Roll back what the log holds. Idempotent, may die at any point. Returns the
+ * number of entries undone. */
+size_t rf_tx_recover(void);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* child.h -- what the supervisor hands to the children it forks.
+ *
+ * daemon/ and worker/ do not know each other; they meet here.
+ */
+#ifndef RF_CHILD_H
+#define RF_CHILD_H
+
+#include "channel.h"
+#include "status.h"
+#include <refork/worker.h>
+
+struct conf;
+
+#define RF_LISTEN_MAX 16
+
+/* How a child that ends by itself says why. */
+enum rf_child_exit {
+	RF_CHILD_EXIT_ASKED = 0,    /* it was asked to (SIGTERM) */
+	RF_CHILD_EXIT_CHANNEL = 65, /* the ring holds bytes that are no message:
+				       both children and the rings start anew */
+	RF_CHILD_EXIT_START = 69,   /* could not start; it has logged why */
+};
+
+/* Built by the supervisor before the first fork, inherited by value. */
+struct rf_child {
+	const struct conf *conf;
+	const struct rf_worker *worker;
+	const struct rf_env *env;
+	struct rf_segment *arena;
+	struct rf_channel *channel;
+	struct rf_status_shm *status;
+	int bell_supervisor; /* eventfd: "look at the status segment" */
+	int listen_fds[RF_LISTEN_MAX];
+	const char *listen_names[RF_LISTEN_MAX]; /* "127.0.0.1:6380" */
+	int listen_count;
+	uint64_t generation; /* of this business child */
+	bool lease_orphaned; /* the last holder has been reaped */
+	bool planned;	     /* not after a crash */
+};
+
+/* Both are entered right after fork, with default signal dispositions (SIGINT
+ * and SIGPIPE ignored), an empty signal mask, PDEATHSIG set, title and log
+ * identity set, the supervisor's own descriptors closed. SIGTERM asks them to
+ * drain and exit RF_CHILD_EXIT_ASKED. */
+_Noreturn void network_main(const struct rf_child *self);
+_Noreturn void business_main(const struct rf_child *self);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* pages.h -- runs of whole pages, from which every block is made. */
+#ifndef RF_PAGES_H
+#define RF_PAGES_H
+
+#include "super.h"
+
+#define RF_HEAP (&RF_SUPER->heap)
+
+static inline struct rf_run *rf_page_run(uint32_t page)
+{
+	return (struct rf_run *)(RF_ARENA_BASE + RF_SUPER->runs_off) + page;
+}
+
+static inline uint32_t *rf_page_map(uint32_t page)
+{
+	return (uint32_t *)(RF_ARENA_BASE + RF_SUPER->map_off) + page;
+}
+
+static inline uint8_t *rf_page_at(uint32_t page)
+{
+	return (uint8_t *)RF_ARENA_BASE + RF_SUPER->heap_off +
+	       ((size_t)page << RF_PAGE_SHIFT);
+}
+
+/* Take `pages` pages in a row. The entry of the first one is logged, its
+ * `pages` set, everything else is the caller's to set.
+ *
+ * Returns  the first page; RF_PAGE_NONE when there are none and the arena
+ *          cannot grow
+ * On abort never taken */
+uint32_t rf_pages_take(uint32_t pages);
+
+/* Give a run back: joins free neighbours. Its old entry is the caller's last
+ * word on it. Called by the commit only, so nothing is reused before. */
+void rf_pages_give(uint32_t first);
+
+/* Put memory behind at least `pages` more pages; they become a free run.
+ * 0 or -ENOMEM. */
+int rf_pages_grow(uint32_t pages);
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* check.h -- conditions that hold unless this process is broken. */
+#ifndef REFORK_CHECK_H
+#define REFORK_CHECK_H
+
+#define RF_API __attribute__((visibility("default")))
+
+#define rf_likely(x)   __builtin_expect(!!(x), 1)
+#define rf_unlikely(x) __builtin_expect(!!(x), 0)
+
+/* Abort this process when `cond` is false, in release builds too. In a
+ * business child that is safe: its successor starts from the last commit.
+ * Never for bytes that a client, a file or another process wrote. */
+#define RF_CHECK(cond)                                                         \
+	(rf_likely(cond) ? (void)0 : rf_check_failed(#cond, __FILE__, __LINE__))
+
+RF_API _Noreturn void rf_check_failed(
+	const char *cond, const char *file, int line);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* log.h -- one line per event, to stderr, with role and generation. */
+#ifndef REFORK_LOG_H
+#define REFORK_LOG_H
+
+#include <refork/check.h>
+#include <stdint.h>
+
+enum rf_log_level {
+	RF_LOG_ERROR,
+	RF_LOG_WARNING,
+	RF_LOG_NOTICE,
+	RF_LOG_INFO,
+	RF_LOG_DEBUG,
+	RF_LOG_LEVEL_COUNT
+};
+
+/* Write one line: "2026-01-31T12:00:00.123Z kv business[812]/7 info: ...".
+ * Under the journal the time is left out and "<priority>" leads.
+ *
+ * One write(2), so that lines of several processes do not mix; cut at
+ * 2 KiB. Not for signal handlers. Any process may call it. */
+RF_API void rf_log(enum rf_log_level level, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Name this process in its log lines. Strings are copied (cut at 31 bytes). */
+RF_API void rf_log_identify(
+	const char *service, const char *role, uint64_t generation);
+RF_API void rf_log_set_level(enum rf_log_level level);
+
+/* RF_LOG_ERROR .. for "error" ..; -1 when no level has that name. */
+RF_API int rf_log_level_by_name(const char *name);
+
+#endif

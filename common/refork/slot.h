@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* slot.h -- named roots of the recoverable managers. */
+#ifndef REFORK_SLOT_H
+#define REFORK_SLOT_H
+
+#include <refork/check.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RF_SLOT_NAME_MAX 31
+#define RF_SLOT_TYPE_MAX 15
+#define RF_SLOT_COUNT	 64
+
+/* Find or create the root object called `name`.
+ *
+ * type, version  what stands in it; both are compared with what was stored
+ * bytes          size of the root object
+ * root           the object, zeroed when just created
+ * created        may be NULL
+ * Returns  0; -EPROTOTYPE another type or size under that name; -ESTALE
+ *          another version (see rf_slot_version); -ENOSPC all slots taken;
+ *          -ENAMETOOLONG; -ENOMEM
+ * Needs    an open transaction */
+RF_API int rf_slot_open(const char *name, const char *type, uint32_t version,
+	size_t bytes, void **root, bool *created);
+
+/* The stored version; -ENOENT when there is no such slot. */
+RF_API int rf_slot_version(const char *name, uint32_t *version);
+
+/* After a migration: record the new version and, when `root` is not NULL, a
+ * new root block of `bytes` (the old one is the caller's to free). */
+RF_API int rf_slot_migrate(
+	const char *name, uint32_t version, void *root, size_t bytes);
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/* worker.h -- what a worker (a shared object run by reforkd) is.
+ *
+ * A worker exports one data symbol, `refork_worker`. Its state lives in the
+ * arena (heap.h, dict.h), under named slots (slot.h). It may die at any
+ * instruction of any hook: whatever it had changed in the arena since the
+ * hook began is then as if it had never been, and a new process calls the
+ * hooks again. Anything outside the arena dies with the process.
+ */
+#ifndef REFORK_WORKER_H
+#define REFORK_WORKER_H
+
+#include <refork/check.h>
+#include <refork/reply.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RF_WORKER_MAGIC	 UINT32_C(0x72664b57)
+#define RF_WORKER_ABI	 1
+#define RF_WORKER_SYMBOL "refork_worker"
+
+struct rf_bytes {
+	const char *at;
+	size_t bytes;
+};
+
+/* A client connection, as the business side knows it. Lives in the arena. */
+struct rf_conn {
+	uint64_t id;	      /* never used twice in the life of the daemon */
+	int64_t opened_at_ms; /* Unix time */
+	char peer[64];	      /* "127.0.0.1:51234", "unix:/run/kv.sock" */
+	uint64_t user[6];     /* the worker's; zero at open; RF_SET to change */
+};
+
+/* id is serial << RF_CONN_SLOT_BITS | slot: the serial alone is unique. */
+#define RF_CONN_SLOT_BITS  16
+#define rf_conn_serial(id) ((id) >> RF_CONN_SLOT_BITS)
+
+struct rf_request {
+	struct rf_conn *conn;
+	const struct rf_bytes
+		*argv;	  /* argv[i].at is valid for this call only */
+	uint32_t argc;	  /* >= 1 */
+	uint32_t attempt; /* 1, or 2 when it killed a process before */
+	int64_t now_ms;	  /* Unix time */
+};
+
+/* What the daemon tells its worker. Strings live as long as the process. */
+struct rf_env {
+	uint32_t struct_size;
+	bool allow_crash_test;	 /* [business] allow_crash_test */
+	const char *service;	 /* [refork] name */
+	const char *worker_args; /* [refork] worker_args */
+	/* The value of an ini key ("network.max_clients") as text; NULL when
+	 * there is no such key. */
+	const char *(*setting)(const char *section_key);
+};
+
+/* Every hook may be NULL but `request`. Those marked (tx) run inside a
+ * transaction that the framework commits when the hook returns. */
+struct rf_worker {
+	uint32_t magic;	      /* RF_WORKER_MAGIC */
+	uint32_t struct_size; /* sizeof(struct rf_worker) */
+	uint32_t abi;	      /* RF_WORKER_ABI */
+	const char *name;     /* "kv"; an arena belongs to one name */
+	const char *version;  /* "1.2.0" */
+	uint32_t state_version;
+
+	/* (tx) In the supervisor, before the first fork: find or create the
+	 * managers. Must not start threads. 0 or -errno: the start fails. */
+	int (*build)(const struct rf_env *env);
+
+	/* In each new business child, after recovery, before it serves:
+	 * threads, descriptors, caches. The arena is read-only here. */
+	int (*start)(const struct rf_env *env);
+
+	/* (tx) One request, one reply. An error stuck to the transaction
+	 * (rf_tx_fail, a full arena) discards change and reply, and the
+	 * client gets an error instead. */
+	void (*request)(const struct rf_request *req, struct rf_reply *reply);
+
+	/* (tx) About every 100 ms, sooner when it returned a smaller number:
+	 * expiry, incremental work. Returns the ms until it wants to run
+	 * again, 0 for "at once, after waiting requests". */
+	uint32_t (*tick)(int64_t now_ms);
+
+	/* Walk all managers (their _check). 0, or -EBADMSG after logging. */
+	int (*verify)(void);
+
+	/* (tx) In the supervisor, instead of a refusal, when the arena holds
+	 * another state_version. 0 or -errno. `build` follows. */
+	int (*migrate)(uint32_t from_state_version);
+
+	/* In the business child, before a planned end. Not after a crash. */
+	void (*stop)(void);
+
+	/* (tx) A connection has ended: free what conn->user refers to. */
+	void (*closed)(struct rf_conn *conn);
+};
+
+/* Facts about the running service, for INFO and the like. Cost: ~100 ns. */
+struct rf_stats {
+	uint64_t generation; /* of business children; the first is 1 */
+	uint64_t crashes;    /* unplanned ends of business children */
+	uint64_t requests;   /* run since the daemon started */
+	uint64_t clients;    /* connected now */
+	uint64_t clients_total;
+	uint64_t quarantined; /* requests answered with -CRASHED */
+	int64_t started_at_ms;
+	int supervisor_pid;
+	int network_pid;
+	size_t arena_used_bytes;
+	size_t arena_size_bytes;
+	size_t arena_max_bytes;
+};
+RF_API void rf_stats(struct rf_stats *out);
+
+/* Random per arena, fixed for its life: seed hashes with it. 16 bytes. */
+RF_API const uint8_t *rf_arena_seed(void);
+
+#endif

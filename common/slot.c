@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* slot.c -- named roots: find or create, with type and version checked. */
+#include "super.h"
+#include <errno.h>
+#include <refork/heap.h>
+#include <refork/tx.h>
+#include <stdio.h>
+
+static struct rf_slot *find(const char *name)
+{
+	for (size_t i = 0; i < RF_SLOT_COUNT; i++)
+		if (strcmp(RF_SUPER->slots[i].name, name) == 0)
+			return &RF_SUPER->slots[i];
+	return NULL;
+}
+
+static int create(
+	const char *name, const char *type, uint32_t version, size_t bytes)
+{
+	struct rf_slot *slot = find("");
+	struct rf_slot made = {.version = version, .bytes = bytes};
+
+	if (slot == NULL)
+		return -ENOSPC;
+	made.root = rf_alloc(bytes);
+	if (made.root == NULL)
+		return -ENOMEM;
+	snprintf(made.name, sizeof made.name, "%s", name);
+	snprintf(made.type, sizeof made.type, "%s", type);
+	rf_tx_write(slot, &made, sizeof made);
+	return rf_tx_error();
+}
+
+int rf_slot_open(const char *name, const char *type, uint32_t version,
+	size_t bytes, void **root, bool *created)
+{
+	struct rf_slot *slot;
+	int error;
+
+	if (name[0] == '\0' || strlen(name) > RF_SLOT_NAME_MAX ||
+		strlen(type) > RF_SLOT_TYPE_MAX)
+		return -ENAMETOOLONG;
+	slot = find(name);
+	if (created != NULL)
+		*created = slot == NULL;
+	if (slot == NULL) {
+		error = create(name, type, version, bytes);
+		if (error != 0)
+			return error;
+		slot = find(name);
+	}
+	if (strcmp(slot->type, type) != 0)
+		return -EPROTOTYPE;
+	if (slot->version != version)
+		return -ESTALE;
+	if (slot->bytes != bytes)
+		return -EPROTOTYPE;
+	*root = slot->root;
+	return 0;
+}
+
+int rf_slot_version(const char *name, uint32_t *version)
+{
+	const struct rf_slot *slot = name[0] != '\0' ? find(name) : NULL;
+
+	if (slot == NULL)
+		return -ENOENT;
+	*version = slot->version;
+	return 0;
+}
+
+int rf_slot_migrate(
+	const char *name, uint32_t version, void *root, size_t bytes)
+{
+	struct rf_slot *slot = name[0] != '\0' ? find(name) : NULL;
+
+	if (slot == NULL)
+		return -ENOENT;
+	RF_SET(slot->version, version);
+	if (root != NULL) {
+		RF_SET(slot->root, root);
+		RF_SET(slot->bytes, bytes);
+	}
+	return rf_tx_error();
+}

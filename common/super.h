@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/* super.h -- the superblock: first bytes of the arena, at a constant address.
+ *
+ * Who may touch it: the holder of the lease (business child, or the supervisor
+ * while it builds), everything. Nobody else has it mapped.
+ *
+ * Fields marked (log) change only under the undo log. The others say beside
+ * them why they need none.
+ */
+#ifndef RF_SUPER_H
+#define RF_SUPER_H
+
+#include "segment.h"
+#include <pthread.h>
+#include <refork/slot.h>
+#include <refork/worker.h>
+
+#define RF_SUPER_BYTES 32768
+
+#define RF_PAGE_SHIFT 12
+#define RF_PAGE_BYTES ((size_t)1 << RF_PAGE_SHIFT)
+#define RF_PAGE_NONE  UINT32_MAX
+
+#define RF_CLASS_COUNT 32
+#define RF_BIN_COUNT   192
+
+/* One per page, in a dense array: the entry of a run's first page describes
+ * the run; the entries after it, up to the run's last page, continue the
+ * bitmap of a SMALL run and mean nothing otherwise. */
+struct rf_run {
+	uint32_t pages;
+	uint8_t kind; /* enum rf_run_kind */
+	uint8_t klass;
+	uint16_t reserved;
+	uint32_t prev; /* FREE: neighbours in the bin; SMALL: in the class */
+	uint32_t next;
+	union {
+		uint64_t bytes; /* LARGE: as asked for */
+		struct {	/* SMALL; one word, so one log entry */
+			uint16_t used;
+			uint16_t hint; /* no free block below this word */
+			uint16_t blocks;
+			uint16_t linked; /* is in the list of its class */
+		} small;
+		uint64_t word;
+	};
+	uint64_t bitmap[5]; /* SMALL: set = taken */
+};
+_Static_assert(sizeof(struct rf_run) == 64, "format");
+
+enum rf_run_kind { RF_RUN_FREE = 1, RF_RUN_LARGE, RF_RUN_SMALL };
+
+struct rf_heap_shm { /* (log) */
+	uint64_t used_bytes;
+	uint32_t page_count; /* backed by memory */
+	uint32_t page_max;
+	uint64_t bin_map[RF_BIN_COUNT / 64];
+	uint32_t bins[RF_BIN_COUNT];
+	uint32_t classes[RF_CLASS_COUNT]; /* runs with a free block */
+};
+
+struct rf_slot { /* (log) */
+	char name[RF_SLOT_NAME_MAX + 1];
+	char type[RF_SLOT_TYPE_MAX + 1];
+	uint32_t version;
+	uint32_t reserved;
+	uint64_t bytes;
+	void *root;
+};
+_Static_assert(sizeof(struct rf_slot) == 72, "format");
+
+#define RF_CONN_CHUNK	    1024
+#define RF_CONN_CHUNK_COUNT 64 /* of RF_CONN_CHUNK connections each */
+
+/* The business side of the channel. */
+struct rf_desk {
+	uint64_t channel_epoch; /* (log) the channel these positions refer to */
+	uint64_t request_pos;	/* (log) next request to run */
+	uint64_t reply_pos;	/* (log) end of the last reply */
+	uint64_t reply_large_pos; /* (log) the large area is free once the
+				    network child has read up to here */
+	/* position << 8 | attempts. Written by one store before a request
+	 * runs; must survive the roll back, so it is not logged. */
+	uint64_t attempt;
+	uint64_t requests;			    /* (log) run, ever */
+	uint64_t quarantined;			    /* (log) */
+	struct rf_conn *conns[RF_CONN_CHUNK_COUNT]; /* (log) */
+};
+
+struct rf_super {
+	/* Constant once rf_arena_publish() has written the marker. */
+	uint64_t marker; /* RF_ARENA_MAGIC, stored last */
+	uint32_t format;
+	uint32_t state_version; /* changed before the first fork only */
+	uint64_t base;
+	uint64_t segment_bytes;
+	uint64_t max_bytes;
+	uint64_t log_off;
+	uint64_t log_fixed_bytes;
+	uint64_t log_max_bytes;
+	uint64_t map_off;
+	uint64_t runs_off;
+	uint64_t heap_off;
+	char worker_name[32];
+	uint8_t seed[16];
+
+	/* Of business children. One store; a death before it repeats a number
+	 * that nobody has served under. */
+	uint64_t generation;
+
+	_Alignas(64) pthread_mutex_t lease;
+
+	/* The undo log: bytes used, and bytes backed by memory. log_tail is the
+	 * word whose store publishes an entry, and whose zeroing commits. */
+	_Alignas(64) uint64_t log_tail;
+	/* Raised after the memory is there, lowered before it goes. */
+	uint64_t log_ready_bytes;
+
+	_Alignas(64) struct rf_desk desk;
+	_Alignas(64) struct rf_heap_shm heap;
+	_Alignas(64) struct rf_slot slots[RF_SLOT_COUNT];
+};
+_Static_assert(sizeof(struct rf_super) <= RF_SUPER_BYTES, "format");
+
+#define RF_SUPER ((struct rf_super *)RF_ARENA_BASE)
+
+/* This process's mapping of the arena; NULL when it has none. */
+extern struct rf_segment *rf_arena_segment;
+
+#endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* tx.c -- undo-log transactions over the arena.
+ *
+ * The problem. A business child may die between any two instructions. Its
+ * successor inherits the arena as it stands, half-made changes included.
+ * The idea. Before a byte of live state changes, its old value is in the log.
+ * Whoever finds a non-empty log puts the old values back, newest first, and
+ * the half-made change is gone.
+ *
+ * Rules that make it true, and the function that keeps each:
+ *   T1  saved before changed      rf_tx_log_entry() publishes the entry (log_tail)
+ *                                 before it returns
+ *   T2  one store decides         rf_tx_commit() zeroes log_tail
+ *   T3  undo is absolute          rf_tx_recover() copies old bytes and touches
+ *                                 log_tail last: a recovery that dies is run
+ *                                 again from the start
+ *   T4  what was free needs none  rf_free() waits for the commit, so nothing
+ *                                 is handed out twice in one transaction
+ *
+ * An entry is its old bytes, padded to a word, then a word that holds offset
+ * and length: the log is read backwards from log_tail.
+ *
+ * Twice in one transaction is once. The first old value is the one that the
+ * roll back must end with, so a range that was saved need not be saved again;
+ * a small table of ranges (`seen`) catches most repetitions. It lives in
+ * private memory: it dies with the transaction it belongs to.
+ *
+ * Ordering. The log's reader has outlived its writer: program order is enough.
+ * Not for power loss.
+ * Limits. One writer, no nesting; old values of one transaction fit the log
+ * (log_max_bytes): -ENOSPC. Its fixed part is always backed; the rest is backed
+ * when needed and given back at the end of the transaction.
+ * Source. Lowell & Chen, "Free Transactions with Rio Vista", SOSP 1997.
+ */
+#include "arena.h"
+#include "tx_log.h"
+#include <errno.h>
+
+#define LOG_STEP ((size_t)1 << 20)
+
+struct rf_tx_state rf_tx_state;
+#define tx rf_tx_state
+
+void rf_tx_begin(void)
+{
+	RF_CHECK(!tx.open && RF_SUPER->log_tail == 0);
+	tx.open = true;
+	tx.error = 0;
+	tx.serial++;
+}
+
+bool rf_tx_is_open(void)
+{
+	return tx.open;
+}
+
+void rf_tx_fail(int error)
+{
+	RF_CHECK(tx.open && error < 0);
+	if (tx.error == 0)
+		tx.error = error;
+}
+
+int rf_tx_error(void)
+{
+	return tx.error;
+}
+
+static int back_log(size_t need)
+{
+	struct rf_super *super = RF_SUPER;
+	size_t ready = super->log_ready_bytes;
+	size_t want = ready * 2 > need ? ready * 2 : need;
+
+	if (need > super->log_max_bytes)
+		return -ENOSPC;
+	want = (want + LOG_STEP - 1) / LOG_STEP * LOG_STEP;
+	if (want > super->log_max_bytes)
+		want = super->log_max_bytes;
+	if (rf_segment_back(rf_arena_segment, super->log_off + ready,
+		    want - ready) != 0)
+		return -ENOMEM;
+	rf_ordered();
+	super->log_ready_bytes = want;
+	return 0;
+}
+
+int rf_tx_log_grow(size_t need)
+{
+	tx.error = back_log(need);
+	return tx.error;
+}
+
+/* Give back what a huge transaction needed. */
+static void log_shrink(void)
+{
+	struct rf_super *super = RF_SUPER;
+	size_t fixed = super->log_fixed_bytes;
+	size_t ready = super->log_ready_bytes;
+
+	if (rf_likely(ready == fixed))
+		return;
+	super->log_ready_bytes = fixed;
+	rf_ordered();
+	rf_segment_unback(
+		rf_arena_segment, super->log_off + fixed, ready - fixed);
+}
+
+int rf_tx_log(const void *at, size_t bytes)
+{
+	uint64_t off = (uint64_t)at - RF_ARENA_BASE;
+	const uint8_t *from = at;
+
+	RF_CHECK(tx.open && off < RF_SUPER->segment_bytes &&
+		 bytes <= RF_SUPER->segment_bytes - off);
+	if (rf_unlikely(tx.error != 0))
+		return tx.error;
+	for (; rf_unlikely(bytes > RF_TX_LEN_MAX); bytes -= RF_TX_LEN_MAX) {
+		if (rf_tx_log_entry(from, off, RF_TX_LEN_MAX) != 0)
+			return tx.error;
+		from += RF_TX_LEN_MAX;
+		off += RF_TX_LEN_MAX;
+	}
+	return bytes == 0 ? 0 : rf_tx_log_entry(from, off, bytes);
+}
+
+static void end(void)
+{
+	tx.open = false;
+	tx.serial++;
+	rf_heap_forget_deferred();
+	log_shrink();
+}
+
+int rf_tx_commit(void)
+{
+	int error;
+
+	RF_CHECK(tx.open);
+	if (rf_likely(tx.error == 0))
+		rf_heap_free_deferred();
+	error = tx.error;
+	if (rf_unlikely(error != 0)) {
+		rf_tx_abort();
+		return error;
+	}
+	rf_ordered();
+	RF_SUPER->log_tail = 0; /* T2 */
+	rf_ordered();
+	end();
+	return 0;
+}
+
+void rf_tx_abort(void)
+{
+	RF_CHECK(tx.open);
+	rf_tx_recover();
+	end();
+}
+
+size_t rf_tx_recover(void)
+{
+	struct rf_super *super = RF_SUPER;
+	uint64_t tail = super->log_tail;
+	size_t undone = 0;
+
+	while (tail > 0) { /* T3 */
+		uint64_t entry, off;
+		size_t bytes, padded;
+
+		RF_CHECK(tail >= 8 && tail <= super->log_max_bytes);
+		memcpy(&entry, rf_tx_log_base() + tail - 8, sizeof entry);
+		bytes = entry & (((uint64_t)1 << RF_TX_LEN_BITS) - 1);
+		off = entry >> RF_TX_LEN_BITS;
+		padded = (bytes + 7) & ~(size_t)7;
+		RF_CHECK(padded + 8 <= tail && off < super->segment_bytes &&
+			 bytes <= super->segment_bytes - off);
+		tail -= padded + 8;
+		memcpy((uint8_t *)RF_ARENA_BASE + off, rf_tx_log_base() + tail,
+			bytes);
+		undone++;
+	}
+	rf_ordered();
+	super->log_tail = 0;
+	rf_ordered();
+	return undone;
+}

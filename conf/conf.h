@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* conf.h -- the ini file, read, checked and turned into numbers.
+ *
+ * The only user of inih is ini_read.c. Every key stands once, in the table of
+ * conf_keys.c: name, type, default, range, when it applies, help text.
+ */
+#ifndef CONF_H
+#define CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define CONF_TEXT_MAX	255
+#define CONF_LISTEN_MAX 16
+
+enum conf_backend { CONF_BACKEND_POSIX, CONF_BACKEND_MEMFD };
+enum conf_huge { CONF_HUGE_NEVER, CONF_HUGE_ADVISE };
+enum conf_core { CONF_CORE_EXCLUDE, CONF_CORE_INCLUDE };
+enum conf_on_stop { CONF_ON_STOP_RELEASE, CONF_ON_STOP_KEEP };
+enum conf_codec { CONF_CODEC_RESP };
+
+struct conf {
+	struct {
+		char name[CONF_TEXT_MAX + 1];
+		char worker[CONF_TEXT_MAX + 1];
+		char worker_args[CONF_TEXT_MAX + 1];
+		char runtime_dir[CONF_TEXT_MAX + 1];
+		char state_dir[CONF_TEXT_MAX + 1];
+	} refork;
+	struct {
+		int backend; /* enum conf_backend */
+		uint64_t size_bytes, max_bytes;
+		int huge_pages; /* enum conf_huge */
+		bool lock_memory;
+		int core;    /* enum conf_core */
+		int on_stop; /* enum conf_on_stop */
+	} arena;
+	struct {
+		char listen[CONF_LISTEN_MAX][CONF_TEXT_MAX + 1];
+		int listen_count;
+		int codec; /* enum conf_codec */
+		uint64_t max_clients, backlog;
+		uint64_t tcp_keepalive_ms, client_idle_timeout_ms;
+		uint64_t max_request_bytes, max_reply_bytes;
+		uint64_t client_output_limit_bytes;
+		uint64_t park_timeout_ms, drain_timeout_ms;
+	} network;
+	struct {
+		bool allow_crash_test;
+	} business;
+	struct {
+		uint64_t delay_ms, delay_max_ms;
+	} restart;
+	struct {
+		int level; /* enum rf_log_level */
+	} log;
+};
+
+/* One "section.key=value" from the command line. */
+struct conf_override {
+	const char *text;
+};
+
+/* The defaults, overruled by the file, overruled by the overrides: those of a
+ * list replace it, of several for another key the last one counts.
+ *
+ * Every problem is one line in `problems`: "path:line: error: ..." or, of an
+ * override, "-o section.key=value: error: ...".
+ *
+ * path     NULL: defaults and overrides only
+ * Returns  the number of problems; *conf is usable only when it is 0 */
+int conf_load(struct conf *conf, const char *path,
+	const struct conf_override *overrides, int override_count,
+	FILE *problems);
+
+/* The same from an open file, or NULL, called `name` in messages. */
+int conf_load_stream(struct conf *conf, FILE *in, const char *name,
+	const struct conf_override *overrides, int override_count,
+	FILE *problems);
+
+/* The value of "section.key" as text the ini would accept; NULL when unknown.
+ * Lists are joined by one space. Valid until the next call. */
+const char *conf_get(const struct conf *conf, const char *section_key);
+
+/* The whole configuration as an ini file, with comments. */
+void conf_print(const struct conf *conf, FILE *out);
+
+#endif

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/* conf_keys.c -- every key of the configuration, once.
+ *
+ * Defaults, ranges, `--print-config`, messages and tests are read from this
+ * table; a new key is a field in struct conf and an entry here.
+ */
+#include "conf/conf_keys.h"
+
+#include "conf/conf_text.h"
+
+#include <refork/log.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define KIB	    UINT64_C(1024)
+#define MIB	    (1024 * KIB)
+#define GIB	    (1024 * MIB)
+#define SECOND	    UINT64_C(1000)
+#define HOUR	    (3600 * SECOND)
+#define FIELD(name) .offset = offsetof(struct conf, name)
+
+static const char *const backend_words[] = {
+	[CONF_BACKEND_POSIX] = "posix", [CONF_BACKEND_MEMFD] = "memfd", NULL};
+static const char *const huge_words[] = {
+	[CONF_HUGE_NEVER] = "never", [CONF_HUGE_ADVISE] = "advise", NULL};
+static const char *const core_words[] = {
+	[CONF_CORE_EXCLUDE] = "exclude", [CONF_CORE_INCLUDE] = "include", NULL};
+static const char *const on_stop_words[] = {
+	[CONF_ON_STOP_RELEASE] = "release", [CONF_ON_STOP_KEEP] = "keep", NULL};
+static const char *const codec_words[] = {[CONF_CODEC_RESP] = "resp", NULL};
+static const char *const level_words[RF_LOG_LEVEL_COUNT + 1] = {
+	[RF_LOG_ERROR] = "error",
+	[RF_LOG_WARNING] = "warning",
+	[RF_LOG_NOTICE] = "notice",
+	[RF_LOG_INFO] = "info",
+	[RF_LOG_DEBUG] = "debug"};
+
+const char *const conf_applied_names[CONF_APPLIED_COUNT] = {
+	[CONF_APPLIED_RESTART] = "restart",
+	[CONF_APPLIED_RELOAD] = "reload",
+	[CONF_APPLIED_NEXT_FORK] = "next fork",
+	[CONF_APPLIED_UPGRADE] = "upgrade",
+};
+
+/* Root's directory, or one below $variable, or below $HOME, or in /tmp. */
+static void user_dir(char *text, const char *of_root, const char *variable,
+	const char *below_home)
+{
+	const char *base = getenv(variable), *home = getenv("HOME");
+
+	if (geteuid() == 0)
+		snprintf(text, CONF_STANDARD_BYTES, "%s", of_root);
+	else if (base && base[0] == '/')
+		snprintf(text, CONF_STANDARD_BYTES, "%s/refork", base);
+	else if (below_home && home && home[0] == '/')
+		snprintf(text, CONF_STANDARD_BYTES, "%s/%s", home, below_home);
+	else
+		snprintf(text, CONF_STANDARD_BYTES, "/tmp/refork-%u",
+			(unsigned)geteuid());
+}
+
+static void runtime_dir_of_user(char text[CONF_STANDARD_BYTES])
+{
+	user_dir(text, "/run/refork", "XDG_RUNTIME_DIR", NULL);
+}
+
+static void state_dir_of_user(char text[CONF_STANDARD_BYTES])
+{
+	user_dir(text, "/var/lib/refork", "XDG_STATE_HOME",
+		".local/state/refork");
+}
+
+const struct conf_key conf_keys[] = {
+	{"refork", "name", CONF_TYPE_TEXT, CONF_APPLIED_RESTART,
+		FIELD(refork.name), .standard = "kv", .min = 1, .max = 31,
+		.flaw = conf_text_name,
+		.help = "Names the service: its segments, socket and logs."},
+	{"refork", "worker", CONF_TYPE_TEXT, CONF_APPLIED_UPGRADE,
+		FIELD(refork.worker), .standard = "kv", .min = 1,
+		.max = CONF_TEXT_MAX,
+		.help = "A name in the worker directory, or a path with a /."},
+	{"refork", "worker_args", CONF_TYPE_TEXT, CONF_APPLIED_RESTART,
+		FIELD(refork.worker_args), .standard = "", .max = CONF_TEXT_MAX,
+		.help = "Handed to the worker as it is."},
+	{"refork", "runtime_dir", CONF_TYPE_TEXT, CONF_APPLIED_RESTART,
+		FIELD(refork.runtime_dir),
+		.standard_of_user = runtime_dir_of_user, .min = 1,
+		.max = CONF_TEXT_MAX, .flaw = conf_text_absolute,
+		.help = "Holds the control socket."},
+	{"refork", "state_dir", CONF_TYPE_TEXT, CONF_APPLIED_RESTART,
+		FIELD(refork.state_dir), .standard_of_user = state_dir_of_user,
+		.min = 1, .max = CONF_TEXT_MAX, .flaw = conf_text_absolute,
+		.help = "Holds what outlives the machine's run."},
+
+	{"arena", "backend", CONF_TYPE_CHOICE, CONF_APPLIED_RESTART,
+		FIELD(arena.backend), .standard = "posix",
+		.words = backend_words,
+		.help = "posix outlives a killed supervisor; memfd does not."},
+	{"arena", "size", CONF_TYPE_SIZE, CONF_APPLIED_RESTART,
+		FIELD(arena.size_bytes), .standard = "256M", .min = 16 * MIB,
+		.max = 128 * GIB, .help = "Memory taken at the start."},
+	{"arena", "max", CONF_TYPE_SIZE, CONF_APPLIED_RESTART,
+		FIELD(arena.max_bytes), .standard = "4G", .min = 16 * MIB,
+		.max = 128 * GIB, .help = "Memory taken at most."},
+	{"arena", "huge_pages", CONF_TYPE_CHOICE, CONF_APPLIED_RESTART,
+		FIELD(arena.huge_pages), .standard = "advise",
+		.words = huge_words,
+		.help = "Huge pages make forks and restarts faster."},
+	{"arena", "lock_memory", CONF_TYPE_BOOL, CONF_APPLIED_RESTART,
+		FIELD(arena.lock_memory), .standard = "no",
+		.help = "Never swap the arena; needs RLIMIT_MEMLOCK."},
+	{"arena", "core", CONF_TYPE_CHOICE, CONF_APPLIED_NEXT_FORK,
+		FIELD(arena.core), .standard = "exclude", .words = core_words,
+		.help = "Whether core dumps hold the arena."},
+	{"arena", "on_stop", CONF_TYPE_CHOICE, CONF_APPLIED_RELOAD,
+		FIELD(arena.on_stop), .standard = "release",
+		.words = on_stop_words,
+		.help = "Whether the state is given up at a planned stop."},
+
+	{"network", "listen", CONF_TYPE_LIST, CONF_APPLIED_RESTART,
+		FIELD(network.listen),
+		.count_offset = offsetof(struct conf, network.listen_count),
+		.standard = "127.0.0.1:6380", .min = 1, .max = CONF_TEXT_MAX,
+		.flaw = conf_text_listen,
+		.help = "host:port, [v6]:port or unix:/path; one a line."},
+	{"network", "codec", CONF_TYPE_CHOICE, CONF_APPLIED_RESTART,
+		FIELD(network.codec), .standard = "resp", .words = codec_words,
+		.help = "The protocol: resp is that of redis."},
+	{"network", "max_clients", CONF_TYPE_NUMBER, CONF_APPLIED_RELOAD,
+		FIELD(network.max_clients), .standard = "10000", .min = 1,
+		.max = 65535, .help = "Connections beyond it are refused."},
+	{"network", "backlog", CONF_TYPE_NUMBER, CONF_APPLIED_RELOAD,
+		FIELD(network.backlog), .standard = "511", .min = 1,
+		.max = 65535, .help = "Connections that wait for accept()."},
+	{"network", "tcp_keepalive", CONF_TYPE_TIME, CONF_APPLIED_RELOAD,
+		FIELD(network.tcp_keepalive_ms), .standard = "300s",
+		.min = SECOND, .max = 9 * HOUR, .zero = true,
+		.help = "Silence until TCP probes the client; 0: never."},
+	{"network", "client_idle_timeout", CONF_TYPE_TIME, CONF_APPLIED_RELOAD,
+		FIELD(network.client_idle_timeout_ms), .standard = "0",
+		.max = 8760 * HOUR,
+		.help = "Silence until a client is closed; 0: never."},
+	{"network", "max_request", CONF_TYPE_SIZE, CONF_APPLIED_RELOAD,
+		FIELD(network.max_request_bytes), .standard = "64M", .min = MIB,
+		.max = GIB, .help = "The largest request."},
+	{"network", "max_reply", CONF_TYPE_SIZE, CONF_APPLIED_RELOAD,
+		FIELD(network.max_reply_bytes), .standard = "64M", .min = MIB,
+		.max = GIB, .help = "The largest reply."},
+	{"network", "client_output_limit", CONF_TYPE_SIZE, CONF_APPLIED_RELOAD,
+		FIELD(network.client_output_limit_bytes), .standard = "256M",
+		.min = 64 * KIB, .max = 128 * GIB,
+		.help = "A client that leaves more replies unread is closed."},
+	{"network", "park_timeout", CONF_TYPE_TIME, CONF_APPLIED_RELOAD,
+		FIELD(network.park_timeout_ms), .standard = "10s", .max = HOUR,
+		.help = "How long clients wait for a business process."},
+	{"network", "drain_timeout", CONF_TYPE_TIME, CONF_APPLIED_RELOAD,
+		FIELD(network.drain_timeout_ms), .standard = "30s", .max = HOUR,
+		.help = "How long a stop waits for what is in flight."},
+
+	{"business", "allow_crash_test", CONF_TYPE_BOOL, CONF_APPLIED_RESTART,
+		FIELD(business.allow_crash_test), .standard = "no",
+		.help = "Let clients crash the business process (DEBUG)."},
+
+	{"restart", "delay", CONF_TYPE_TIME, CONF_APPLIED_RELOAD,
+		FIELD(restart.delay_ms), .standard = "0", .max = HOUR,
+		.help = "Wait before the first re-fork; repeats wait longer."},
+	{"restart", "delay_max", CONF_TYPE_TIME, CONF_APPLIED_RELOAD,
+		FIELD(restart.delay_max_ms), .standard = "30s", .max = HOUR,
+		.help = "Wait before a re-fork at most."},
+
+	{"log", "level", CONF_TYPE_CHOICE, CONF_APPLIED_RELOAD,
+		FIELD(log.level), .standard = "info", .words = level_words,
+		.help = "The least urgent lines that are written."},
+};
+
+const int conf_key_count = sizeof(conf_keys) / sizeof(conf_keys[0]);
+_Static_assert(sizeof(conf_keys) / sizeof(conf_keys[0]) <= CONF_KEY_MAX,
+	"CONF_KEY_MAX is too small");
+
+int conf_key_find(const char *section, const char *name)
+{
+	for (int i = 0; i < conf_key_count; i++)
+		if (!strcmp(conf_keys[i].section, section) &&
+			!strcmp(conf_keys[i].name, name))
+			return i;
+	return -1;
+}
+
+int conf_key_find_dotted(const char *section_key)
+{
+	const char *dot = strchr(section_key, '.');
+	char section[32];
+
+	if (!dot || (size_t)(dot - section_key) >= sizeof(section))
+		return -1;
+	snprintf(section, sizeof(section), "%.*s", (int)(dot - section_key),
+		section_key);
+	return conf_key_find(section, dot + 1);
+}
+
+bool conf_section_exists(const char *section)
+{
+	for (int i = 0; i < conf_key_count; i++)
+		if (!strcmp(conf_keys[i].section, section))
+			return true;
+	return false;
+}
+
+void conf_key_standard(
+	const struct conf_key *key, char text[CONF_STANDARD_BYTES])
+{
+	if (key->standard_of_user)
+		key->standard_of_user(text);
+	else
+		snprintf(text, CONF_STANDARD_BYTES, "%s", key->standard);
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* conf_text.c -- the syntax of values that stay text. */
+#include "conf/conf_text.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#define DIGITS "0123456789"
+#define LETTERS                                                                \
+	"abcdefghijklmnopqrstuvwxyz"                                           \
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+#define HOST_BYTES_MAX 253 /* of a DNS name */
+
+static bool only(const char *text, const char *allowed)
+{
+	return text[strspn(text, allowed)] == '\0';
+}
+
+const char *conf_text_plain(const char *text)
+{
+	for (const char *c = text; *c; c++) {
+		if (iscntrl((unsigned char)*c) && *c != '\t')
+			return "holds a control character";
+		if ((*c == ';' || *c == '#') &&
+			(c == text || isblank((unsigned char)c[-1])))
+			return "has a word that begins with `;` or `#`; a "
+			       "comment stands on a line of its own";
+	}
+	return NULL;
+}
+
+const char *conf_text_name(const char *text)
+{
+	if (!only(text, LETTERS DIGITS "_.-"))
+		return "holds more than letters, digits, `_`, `.` and `-`";
+	if (text[0] == '.')
+		return "begins with a dot";
+	return NULL;
+}
+
+const char *conf_text_absolute(const char *text)
+{
+	return text[0] == '/' ? NULL : "is not an absolute path";
+}
+
+static const char *unix_flaw(const char *path)
+{
+	if (path[0] != '/')
+		return "needs an absolute path after `unix:`";
+	if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+		return "has a path of more than 107 bytes, too long for a "
+		       "unix socket";
+	return NULL;
+}
+
+static const char *port_flaw(const char *port)
+{
+	int number = only(port, DIGITS) && strlen(port) <= 5 ? atoi(port) : 0;
+
+	return number >= 1 && number <= 65535 ? NULL
+					      : "needs a port of 1 .. 65535";
+}
+
+static const char *host_flaw(char *host, bool brackets)
+{
+	unsigned char address[sizeof(struct in6_addr)];
+
+	if (brackets) {
+		host[strcspn(host, "%")] = '\0'; /* fe80::1%eth0 */
+		return inet_pton(AF_INET6, host, address) == 1
+			       ? NULL
+			       : "has no IPv6 address in its brackets";
+	}
+	if (host[0] == '\0')
+		return "needs a host before the port, such as 127.0.0.1, or "
+		       "0.0.0.0 for all";
+	if (strchr(host, ':'))
+		return "has more than one `:`; an IPv6 address needs "
+		       "brackets: [::1]:6380";
+	if (!only(host, LETTERS DIGITS "_.-"))
+		return "is not host:port, [v6]:port or unix:/path";
+	if (only(host, DIGITS ".") && inet_pton(AF_INET, host, address) != 1)
+		return "has no valid IPv4 address";
+	return NULL;
+}
+
+const char *conf_text_listen(const char *text)
+{
+	const char *colon = strrchr(text, ':');
+	size_t length = colon ? (size_t)(colon - text) : 0;
+	bool brackets = length >= 2 && text[0] == '[' && colon[-1] == ']';
+	char host[HOST_BYTES_MAX + 1];
+	const char *flaw;
+
+	if (text[strcspn(text, " \t")])
+		return "holds a blank; write one address on each line";
+	if (!strncmp(text, "unix:", 5))
+		return unix_flaw(text + 5);
+	if (!colon)
+		return "is not host:port, [v6]:port or unix:/path";
+	if (length >= sizeof(host))
+		return "has too long a host";
+
+	snprintf(host, sizeof(host), "%.*s", (int)length - (brackets ? 2 : 0),
+		text + (brackets ? 1 : 0));
+	flaw = host_flaw(host, brackets);
+	return flaw ? flaw : port_flaw(colon + 1);
+}

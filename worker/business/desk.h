@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* desk.h -- where requests are taken in, worked on and answered. */
+#ifndef DESK_H
+#define DESK_H
+
+#include "common/channel.h"
+#include "common/status.h"
+#include <refork/worker.h>
+
+/* Times a request may run before it is answered with -CRASHED instead. */
+#define DESK_ATTEMPTS 2
+
+/* A reply under construction; see reply.c. */
+struct rf_reply {
+	char *at; /* in the ring's slot, or in the large area */
+	size_t bytes;
+	size_t room;
+	bool large;
+	uint16_t flags;
+	uint64_t conn_id;
+};
+
+/* Process-local; what must survive stands in struct rf_desk (super.h). */
+struct desk {
+	struct rf_channel *channel;
+	const struct rf_worker *worker;
+	struct rf_status_shm *status;
+	struct rf_reply reply;
+	size_t reply_max_bytes;
+
+	struct rf_bytes *args; /* of the request being run */
+	uint32_t args_room;
+
+	char *pushes; /* of the open transaction: struct rf_msg, bytes, ... */
+	size_t pushes_bytes, pushes_room;
+
+	int64_t now_ms; /* Unix time at the last look */
+	int64_t tick_at_ms;
+	bool stopping;
+
+	/* Block until the bell rings or `wait_ms` pass (-1: no limit). Sets
+	 * `stopping` when asked to end. */
+	void (*wait)(struct desk *desk, int wait_ms);
+	void *wait_arg;
+};
+
+/* Bind to the channel after the lease was taken: forget the connections of an
+ * earlier channel, show what the last holder had committed but not published.
+ * `clients_max` connections get their room in the arena now, if there is any.
+ * 0 or -errno. */
+int desk_open(struct desk *desk, size_t clients_max);
+
+/* Run what waits, up to a bounded batch. Returns the number of messages, or
+ * -EBADMSG when the ring holds bytes that are no message, or -EINTR when asked
+ * to stop while waiting for room. */
+int desk_round(struct desk *desk);
+
+/* Run the worker's tick when it is due. */
+void desk_tick(struct desk *desk);
+
+/* Sleep until there is something to do. */
+void desk_sleep(struct desk *desk);
+
+/* ---- reply.c ---- */
+
+void reply_init(struct desk *desk);
+/* Start the reply to a request; drop what was being written. */
+void reply_begin(uint64_t conn_id);
+/* End it: header, pushes, positions; under the log. `type` is RF_MSG_REPLY or
+ * RF_MSG_ERROR. */
+void reply_end(enum rf_msg_type type);
+/* Put only the pushes in (tick, closed). */
+void reply_end_pushes(void);
+/* Wait until the ring has room for any reply that fits it. 0 or -EINTR. */
+int reply_wait_room(void);
+
+/* ---- conns.c ---- */
+
+/* Room for the first `count` slots; as far as the arena allows. */
+void conns_reserve(size_t count);
+/* NULL when no such connection is open. */
+struct rf_conn *conns_find(uint64_t id);
+/* Needs a transaction. NULL: no room. */
+struct rf_conn *conns_open(
+	uint64_t id, const char *peer, size_t peer_bytes, int64_t now_ms);
+void conns_close(struct rf_conn *conn);
+/* The first open connection from `*slot` on; NULL at the end. */
+struct rf_conn *conns_next(size_t *slot);
+
+#endif

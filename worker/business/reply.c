@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/* reply.c -- replies, written where the network child will read them.
+ *
+ * The idea. The bytes of the reply ring behind the last committed reply belong
+ * to nobody but us, and so does the large area while it is free: a reply is
+ * written there at once, unlogged, invisible. What makes it real are three
+ * words in the arena (request_pos, reply_pos, reply_large_pos), changed under
+ * the same undo log as the state. The commit therefore decides over state,
+ * reply and "this request is done" with its one store. A death before it leaves
+ * scratch, a death after it leaves a reply that the successor publishes.
+ */
+#include "common/super.h"
+#include "desk.h"
+#include <errno.h>
+#include <refork/tx.h>
+#include <stdlib.h>
+
+#define ROOM_NEEDED (rf_ring_need(RF_RING_PAYLOAD_MAX))
+#define MINE	    (&RF_SUPER->desk)
+
+static struct desk *desk;
+
+void reply_init(struct desk *the_desk)
+{
+	desk = the_desk;
+	desk->reply_max_bytes = desk->channel->reply.large_max_bytes;
+}
+
+static struct rf_ring *ring(void)
+{
+	return &desk->channel->reply.ring;
+}
+
+/* What was committed so far must be visible before we wait for the reader. */
+static void show_committed(void)
+{
+	if (rf_ring_publish(ring(), MINE->reply_pos, true))
+		rf_bell_ring(desk->channel->bell_network);
+}
+
+/* Until `need` bytes of the ring are free. */
+static int wait_room(size_t need)
+{
+	while (rf_ring_room(ring(), MINE->reply_pos) < need) {
+		show_committed();
+		if (rf_ring_wait_room(ring(), MINE->reply_pos, need))
+			desk->wait(desk, 1000);
+		if (desk->stopping)
+			return -EINTR;
+	}
+	return 0;
+}
+
+int reply_wait_room(void)
+{
+	return wait_room(ROOM_NEEDED);
+}
+
+static bool large_is_free(void)
+{
+	uint64_t tail = __atomic_load_n(&ring()->shm->tail, __ATOMIC_ACQUIRE);
+
+	return tail >= MINE->reply_large_pos;
+}
+
+/* Until the last large reply has been read. The reader tells of room, so ask
+ * for more than there can be while it has not read that far. */
+static int wait_large(void)
+{
+	while (!large_is_free()) {
+		show_committed();
+		if (rf_ring_wait_room(ring(), MINE->reply_pos, SIZE_MAX) &&
+			!large_is_free())
+			desk->wait(desk, 1000);
+		if (desk->stopping)
+			return -EINTR;
+	}
+	return 0;
+}
+
+void reply_begin(uint64_t conn_id)
+{
+	struct rf_msg *msg = rf_ring_slot(ring(), MINE->reply_pos);
+
+	desk->reply = (struct rf_reply){
+		.at = (char *)(msg + 1),
+		.room = RF_RING_PAYLOAD_MAX,
+		.conn_id = conn_id,
+	};
+	desk->pushes_bytes = 0;
+}
+
+/* Go on in the large area, with room for `need` bytes. */
+static int outgrow(struct rf_reply *reply, size_t need)
+{
+	struct rf_lane *lane = &desk->channel->reply;
+	size_t room = need * 2;
+	int error;
+
+	if (need > desk->reply_max_bytes)
+		return -EMSGSIZE;
+	if (room > lane->large_max_bytes)
+		room = lane->large_max_bytes;
+	error = reply->large ? 0 : wait_large();
+	if (error == 0 && rf_lane_back(desk->channel, lane, room) != 0)
+		error = -ENOMEM;
+	if (error != 0)
+		return error;
+	if (!reply->large)
+		memcpy(lane->large, reply->at, reply->bytes);
+	reply->at = (char *)lane->large;
+	reply->room = room;
+	reply->large = true;
+	return 0;
+}
+
+char *rf_reply_room(struct rf_reply *reply, size_t bytes)
+{
+	if (rf_unlikely(rf_tx_error() != 0))
+		return NULL;
+	if (rf_unlikely(bytes > reply->room - reply->bytes)) {
+		int error = bytes > desk->reply_max_bytes
+				    ? -EMSGSIZE
+				    : outgrow(reply, reply->bytes + bytes);
+
+		if (error != 0) {
+			rf_tx_fail(error);
+			return NULL;
+		}
+	}
+	return reply->at + reply->bytes;
+}
+
+void rf_reply_took(struct rf_reply *reply, size_t bytes)
+{
+	if (rf_tx_error() != 0)
+		return;
+	RF_CHECK(bytes <= reply->room - reply->bytes);
+	reply->bytes += bytes;
+}
+
+void rf_reply_bytes(struct rf_reply *reply, const void *from, size_t bytes)
+{
+	char *to = rf_reply_room(reply, bytes);
+
+	if (to == NULL)
+		return;
+	memcpy(to, from, bytes);
+	reply->bytes += bytes;
+}
+
+size_t rf_reply_size(const struct rf_reply *reply)
+{
+	return reply->bytes;
+}
+
+void rf_reply_truncate(struct rf_reply *reply, size_t mark)
+{
+	RF_CHECK(mark <= reply->bytes);
+	reply->bytes = mark;
+}
+
+void rf_reply_insert(
+	struct rf_reply *reply, size_t mark, const void *from, size_t bytes)
+{
+	char *end = rf_reply_room(reply, bytes);
+	char *to;
+
+	if (end == NULL)
+		return;
+	RF_CHECK(mark <= reply->bytes);
+	to = reply->at + mark;
+	memmove(to + bytes, to, reply->bytes - mark);
+	memcpy(to, from, bytes);
+	reply->bytes += bytes;
+}
+
+void rf_reply_close(struct rf_reply *reply)
+{
+	reply->flags |= RF_MSG_LAST_WORD;
+}
+
+/* ---- pushes ---- */
+
+static bool pushes_make_room(size_t need)
+{
+	size_t room =
+		desk->pushes_room * 2 > need ? desk->pushes_room * 2 : need;
+	char *pushes = realloc(desk->pushes, room);
+
+	if (pushes == NULL)
+		return false;
+	desk->pushes = pushes;
+	desk->pushes_room = room;
+	return true;
+}
+
+void rf_push(uint64_t conn_id, const void *from, size_t bytes)
+{
+	size_t need = rf_ring_need(bytes);
+	struct rf_msg msg = {
+		.ring_bytes = (uint32_t)need,
+		.type = RF_MSG_PUSH,
+		.conn_id = conn_id,
+		.payload_bytes = bytes,
+	};
+	char *to;
+
+	if (rf_tx_error() != 0 || conns_find(conn_id) == NULL)
+		return;
+	if (bytes > RF_RING_PAYLOAD_MAX ||
+		desk->pushes_bytes + need > RF_RING_BYTES / 2) {
+		rf_tx_fail(-EMSGSIZE);
+		return;
+	}
+	if (desk->pushes_bytes + need > desk->pushes_room &&
+		!pushes_make_room(desk->pushes_bytes + need)) {
+		rf_tx_fail(-ENOMEM);
+		return;
+	}
+	to = desk->pushes + desk->pushes_bytes;
+	memcpy(to, &msg, sizeof msg);
+	memcpy(to + sizeof msg, from, bytes);
+	desk->pushes_bytes += need;
+}
+
+/* Behind `pos`; where they end. They are formed as the ring wants them. */
+static uint64_t put_pushes(uint64_t pos)
+{
+	if (desk->pushes_bytes == 0)
+		return pos;
+	memcpy(rf_ring_slot(ring(), pos), desk->pushes, desk->pushes_bytes);
+	return pos + desk->pushes_bytes;
+}
+
+void reply_end(enum rf_msg_type type)
+{
+	const struct rf_reply *reply = &desk->reply;
+	uint64_t pos = MINE->reply_pos;
+	struct rf_msg *msg = rf_ring_slot(ring(), pos);
+	size_t in_ring = reply->large ? 0 : reply->bytes;
+
+	if (desk->pushes_bytes > 0 &&
+		wait_room(rf_ring_need(in_ring) + desk->pushes_bytes) != 0)
+		rf_tx_fail(-EINTR);
+	if (rf_tx_error() != 0)
+		return;
+	*msg = (struct rf_msg){
+		.ring_bytes = (uint32_t)rf_ring_need(in_ring),
+		.type = (uint16_t)type,
+		.flags = (uint16_t)(reply->flags |
+				    (reply->large ? RF_MSG_LARGE : 0)),
+		.conn_id = reply->conn_id,
+		.payload_bytes = reply->bytes,
+	};
+	pos += msg->ring_bytes;
+	if (reply->large)
+		RF_SET(MINE->reply_large_pos, pos);
+	RF_SET(MINE->reply_pos, put_pushes(pos));
+}
+
+void reply_end_pushes(void)
+{
+	if (desk->pushes_bytes == 0)
+		return;
+	if (wait_room(desk->pushes_bytes) != 0) {
+		rf_tx_fail(-EINTR);
+		return;
+	}
+	RF_SET(MINE->reply_pos, put_pushes(MINE->reply_pos));
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* main.c -- reforkd: from the command line to the supervisor and back. */
+#include "check.h"
+#include "limits.h"
+#include "service.h"
+#include "supervisor.h"
+#include "title.h"
+#include "version.h"
+
+#include <refork/log.h>
+#include <signal.h>
+
+static struct service service; /* workers and children point into it */
+
+/* From here on these three wait for the loop's signalfd: a start that is
+ * interrupted is still undone in order. */
+static void prepare_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_SETMASK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL); /* ignored, it would eat exit codes */
+}
+
+static int failed(const struct fault *fault)
+{
+	rf_log(RF_LOG_ERROR, "%s", fault->text);
+	return fault->exit_code;
+}
+
+static int run(const struct options *options)
+{
+	struct service *s = &service;
+	struct fault fault = {0};
+	bool keep;
+	int rc;
+
+	s->options = options;
+	if (options_load(options, &s->conf, stderr))
+		return EX_CONFIG;
+	rf_log_identify(s->conf.refork.name, "supervisor", 0);
+	rf_log_set_level((enum rf_log_level)s->conf.log.level);
+	prepare_signals();
+	limits_raise_files(&s->conf);
+	title_set(s->conf.refork.name, "supervisor");
+	if (service_build(s, &fault))
+		return failed(&fault);
+	rc = supervisor_run(s, &fault);
+	if (*fault.text)
+		failed(&fault);
+	/* What was asked for at a planned end; else as it was found. */
+	keep = rc ? s->arena_adopted
+		  : s->conf.arena.on_stop == CONF_ON_STOP_KEEP;
+	service_release(s, keep);
+	rf_log(RF_LOG_NOTICE, "stopped");
+	return rc;
+}
+
+static int run_check(const struct options *options)
+{
+	return check(options, stdout);
+}
+
+static int print_config(const struct options *options)
+{
+	struct conf *conf = &service.conf;
+
+	if (options_load(options, conf, stderr))
+		return EX_CONFIG;
+	conf_print(conf, stdout);
+	return EX_OK;
+}
+
+static int print_version(const struct options *options)
+{
+	(void)options;
+	printf("reforkd %s (worker ABI %d)\n", VERSION, RF_WORKER_ABI);
+	return EX_OK;
+}
+
+static int print_help(const struct options *options)
+{
+	(void)options;
+	options_help(stdout);
+	return EX_OK;
+}
+
+static int (*const modes[OPTIONS_MODE_COUNT])(const struct options *) = {
+	[OPTIONS_RUN] = run,
+	[OPTIONS_CHECK] = run_check,
+	[OPTIONS_PRINT_CONFIG] = print_config,
+	[OPTIONS_VERSION] = print_version,
+	[OPTIONS_HELP] = print_help,
+};
+
+int main(int argc, char **argv)
+{
+	static struct options options;
+	int rc;
+
+	title_init(argc, &argv);
+	rc = options_parse(&options, argc, argv);
+	return rc ? rc : modes[options.mode](&options);
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/* options.c -- the command line: one table parses and explains it. */
+#include "options.h"
+
+#include <getopt.h>
+#include <sysexits.h>
+
+static const struct {
+	char letter; /* also what getopt_long returns */
+	const char *name;
+	const char *argument;
+	const char *help;
+} table[] = {
+	{'c', "config", "FILE", "read the configuration from FILE"},
+	{'o', "set", "section.key=value", "override one key (repeatable)"},
+	{'t', "check", NULL, "report every problem of FILE and this machine"},
+	{'p', "print-config", NULL, "print the configuration in effect"},
+	{'V', "version", NULL, "print the version"},
+	{'h', "help", NULL, "print this"},
+};
+#define TABLE_COUNT (sizeof(table) / sizeof(*table))
+
+static const struct {
+	int code;
+	const char *meaning;
+} exit_codes[] = {
+	{EX_OK, "stopped as asked; nothing found by --check"},
+	{EX_USAGE, "the command line is wrong"},
+	{EX_SOFTWARE, "gave up: a child could not start"},
+	{EX_OSERR, "the operating system refused something"},
+	{EX_NOPERM, "not permitted"},
+	{EX_CONFIG, "the configuration, the worker or a segment does not fit"},
+};
+
+void options_help(FILE *out)
+{
+	fprintf(out, "Usage: reforkd -c FILE [OPTION]...\n"
+		     "Run a worker so that its state and its clients survive "
+		     "its crashes.\n\n");
+	for (size_t i = 0; i < TABLE_COUNT; i++)
+		fprintf(out, "  -%c, --%-13s %-18s %s\n", table[i].letter,
+			table[i].name,
+			table[i].argument ? table[i].argument : "",
+			table[i].help);
+	fprintf(out, "\nExit codes:\n");
+	for (size_t i = 0; i < sizeof(exit_codes) / sizeof(*exit_codes); i++)
+		fprintf(out, "  %2d  %s\n", exit_codes[i].code,
+			exit_codes[i].meaning);
+}
+
+/* What getopt_long wants, from the table. */
+static void make_getopt(char *letters, struct option *longs)
+{
+	for (size_t i = 0; i < TABLE_COUNT; i++) {
+		*letters++ = table[i].letter;
+		if (table[i].argument)
+			*letters++ = ':';
+		longs[i] = (struct option){
+			.name = table[i].name,
+			.has_arg = table[i].argument ? required_argument
+						     : no_argument,
+			.val = table[i].letter,
+		};
+	}
+	*letters = 0;
+	longs[TABLE_COUNT] = (struct option){0};
+}
+
+static int usage(const char *why, const char *what)
+{
+	fprintf(stderr, "reforkd: %s%s; see reforkd --help\n", why, what);
+	return EX_USAGE;
+}
+
+static int add_override(struct options *options, const char *text)
+{
+	if (options->override_count == OPTIONS_OVERRIDE_MAX)
+		return usage("too many overrides, first too many: ", text);
+	options->overrides[options->override_count++].text = text;
+	return 0;
+}
+
+int options_parse(struct options *options, int argc, char **argv)
+{
+	static const unsigned char modes[256] = {
+		['t'] = OPTIONS_CHECK,
+		['p'] = OPTIONS_PRINT_CONFIG,
+		['V'] = OPTIONS_VERSION,
+		['h'] = OPTIONS_HELP,
+	};
+	char letters[2 * TABLE_COUNT + 1];
+	struct option longs[TABLE_COUNT + 1];
+	int letter, rc = 0;
+
+	*options = (struct options){0};
+	make_getopt(letters, longs);
+	while (!rc && (letter = getopt_long(argc, argv, letters, longs,
+			       NULL)) != -1) {
+		if (letter == '?')
+			return usage("bad option", "");
+		else if (letter == 'c')
+			options->conf_path = optarg;
+		else if (letter == 'o')
+			rc = add_override(options, optarg);
+		else
+			options->mode = modes[letter & 255];
+	}
+	if (rc)
+		return rc;
+	if (optind < argc)
+		return usage("unexpected argument ", argv[optind]);
+	if (options->mode == OPTIONS_RUN && !options->conf_path)
+		return usage("which configuration? -c FILE", "");
+	return 0;
+}
+
+int options_load(
+	const struct options *options, struct conf *conf, FILE *problems)
+{
+	return conf_load(conf, options->conf_path, options->overrides,
+		options->override_count, problems);
+}

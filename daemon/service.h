@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* service.h -- what stands before the first fork: worker, memory, sockets. */
+#ifndef SERVICE_H
+#define SERVICE_H
+
+#include "common/arena.h"
+#include "common/child.h"
+#include "fault.h"
+#include "listen.h"
+#include "options.h"
+#include "worker_load.h"
+
+#define SEGMENT_DIR "/dev/shm"
+
+struct service {
+	const struct options *options;
+	struct conf conf;
+	struct worker_lib lib;
+	struct rf_env env;
+	struct rf_arena_conf arena_conf;
+	struct rf_segment arena;
+	bool arena_adopted; /* it stood before */
+	struct rf_channel channel;
+	struct rf_status_shm *status;
+	struct listener control;
+	struct listener listeners[RF_LISTEN_MAX];
+	int listener_count;
+	int bell; /* eventfd: "look at the status segment" */
+};
+
+/* Build everything. Afterwards this process has no access to the arena.
+ *
+ * service  options and conf set, the rest zero; stays where it is
+ * Returns  0; or an exit code, and nothing of it is left behind */
+int service_build(struct service *service, struct fault *fault);
+
+/* Undo it, when no child is left. `keep` leaves a posix arena for the next
+ * start, as does an unclean end. */
+void service_release(struct service *service, bool keep);
+
+#define CONTROL_PATH_BYTES (2 * CONF_TEXT_MAX + 8)
+void service_control_path(
+	const struct conf *conf, char path[CONTROL_PATH_BYTES]);
+
+#endif

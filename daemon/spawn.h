@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* spawn.h -- make a child process. */
+#ifndef SPAWN_H
+#define SPAWN_H
+
+#include "service.h"
+
+struct spawn {
+	const char *role; /* "network", "business" */
+	void (*main)(const struct rf_child *self); /* does not return */
+	bool accepts; /* it gets the listening sockets */
+	uint64_t generation; /* of a business child */
+	bool lease_orphaned;
+	bool planned;
+	/* In the child, before anything else: let go of the parent's loop. */
+	void (*leave)(void *arg);
+	void *leave_arg;
+};
+
+/* Fork. Returns 0 and the child's pid and pidfd, or -errno. The parent does no
+ * more than it must: the child's clients are waiting. */
+int spawn(struct service *service, const struct spawn *how, pid_t *pid,
+	int *pidfd);
+
+/* Threads of this process; -errno when /proc cannot tell. */
+int spawn_thread_count(void);
+
+#endif

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/* supervisor.c -- a built service from its first fork to its end.
+ *
+ * One thread, one loop, nothing that blocks. Here: what the outside says
+ * (signals, reforkctl) and is told (log, service manager). The children:
+ * family.c. Who watches the supervisor: the service manager, and the children
+ * end with it.
+ */
+#include "supervisor.h"
+
+#include "control.h"
+#include "family.h"
+#include "notify.h"
+#include "reload.h"
+#include "spawn.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <inttypes.h>
+#include <refork/log.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+struct supervisor {
+	struct service *service;
+	struct ev_loop *loop;
+	struct control *control;
+	struct family *family;
+	int signal_fd;
+	ev_io signal;
+	bool announced;
+	bool stopping;
+	int exit_code;
+};
+
+static const char *state_name(const struct supervisor *sup)
+{
+	if (sup->stopping)
+		return "stopping";
+	if (!family_has_served(sup->family))
+		return "starting";
+	return family_serves(sup->family) ? "serving" : "recovering";
+}
+
+/* ---- told to the outside ---- */
+
+static void announce(struct supervisor *sup)
+{
+	const struct service *s = sup->service;
+	int pid = s->status->supervisor.business_pid;
+
+	for (int i = 0; i < s->listener_count; i++)
+		rf_log(RF_LOG_INFO, "listening on %s", s->listeners[i].name);
+	rf_log(RF_LOG_INFO, "worker %s %s serves, business pid %d",
+		s->lib.worker.name, s->lib.worker.version, pid);
+	rf_log(RF_LOG_INFO, "try: %s", s->listeners[0].client);
+	rf_log(RF_LOG_INFO, "try: kill -SEGV %d", pid);
+	rf_log(RF_LOG_INFO, "try: reforkctl -S %s", s->control.path);
+	notify_ready();
+	sup->announced = true;
+}
+
+static void stop(struct supervisor *sup)
+{
+	if (!sup->stopping) {
+		sup->stopping = true;
+		rf_log(RF_LOG_NOTICE, "stopping");
+		notify_stopping();
+	}
+	if (!family_stop_next(sup->family))
+		ev_break(sup->loop, EVBREAK_ALL);
+}
+
+static void on_changed(void *arg)
+{
+	struct supervisor *sup = arg;
+	const struct rf_status_shm *st = sup->service->status;
+	char text[64];
+
+	if (!sup->announced && !sup->stopping && family_serves(sup->family))
+		announce(sup);
+	snprintf(text, sizeof(text), "%s, generation %" PRIu64, state_name(sup),
+		st->supervisor.generation);
+	notify_status(text);
+}
+
+/* A first start that cannot succeed is the operator's to mend. */
+static void on_hopeless(void *arg, const char *name)
+{
+	struct supervisor *sup = arg;
+
+	if (sup->stopping)
+		return;
+	rf_log(RF_LOG_ERROR,
+		"%s could not start, and the service has not served yet: "
+		"giving up",
+		name);
+	sup->exit_code = EX_SOFTWARE;
+	stop(sup);
+}
+
+/* ---- asked by the outside ---- */
+
+static void on_gone(void *arg)
+{
+	struct supervisor *sup = arg;
+
+	if (sup->stopping)
+		stop(sup);
+}
+
+static void reload_now(struct supervisor *sup)
+{
+	notify_reloading();
+	reload(sup->service);
+	notify_ready();
+}
+
+static void on_signal(struct ev_loop *loop, ev_io *w, int events)
+{
+	static const struct {
+		uint32_t number;
+		const char *name;
+		void (*act)(struct supervisor *sup);
+	} acts[] = {
+		{SIGTERM, "SIGTERM", stop},
+		{SIGINT, "SIGINT", stop},
+		{SIGHUP, "SIGHUP", reload_now},
+	};
+	struct signalfd_siginfo info;
+
+	(void)loop;
+	(void)events;
+	if (read(w->fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	for (size_t i = 0; i < sizeof(acts) / sizeof(*acts); i++) {
+		if (acts[i].number != info.ssi_signo)
+			continue;
+		rf_log(RF_LOG_NOTICE, "%s from process %u", acts[i].name,
+			info.ssi_pid);
+		acts[i].act(w->data);
+	}
+}
+
+static void describe(void *arg, struct report *report)
+{
+	struct supervisor *sup = arg;
+
+	*report = (struct report){
+		.service = sup->service,
+		.state = state_name(sup),
+		.last_end = family_last_crash(sup->family),
+	};
+}
+
+static void stop_asked(void *arg)
+{
+	rf_log(RF_LOG_NOTICE, "shutdown asked for at the control socket");
+	stop(arg);
+}
+
+/* ---- run ---- */
+
+static int open_signals(struct supervisor *sup)
+{
+	sigset_t blocked;
+
+	sigprocmask(SIG_BLOCK, NULL, &blocked);
+	sup->signal_fd = signalfd(-1, &blocked, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (sup->signal_fd < 0)
+		return -errno;
+	ev_io_init(&sup->signal, on_signal, sup->signal_fd, EV_READ);
+	sup->signal.data = sup;
+	ev_io_start(sup->loop, &sup->signal);
+	return 0;
+}
+
+static int open_all(struct supervisor *sup)
+{
+	const struct control_host control_host = {
+		.arg = sup,
+		.describe = describe,
+		.stop = stop_asked,
+	};
+	const struct family_host family_host = {
+		.arg = sup,
+		.changed = on_changed,
+		.gone = on_gone,
+		.hopeless = on_hopeless,
+	};
+
+	sup->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+	if (!sup->loop)
+		return -errno;
+	sup->control = control_open(
+		sup->loop, sup->service->control.fd, &control_host);
+	sup->family = family_open(sup->service, sup->loop, &family_host);
+	if (!sup->control || !sup->family)
+		return -ENOMEM;
+	return open_signals(sup);
+}
+
+static void close_all(struct supervisor *sup)
+{
+	if (sup->family)
+		family_close(sup->family);
+	if (sup->control)
+		control_close(sup->control);
+	if (sup->loop)
+		ev_loop_destroy(sup->loop);
+	if (sup->signal_fd >= 0)
+		close(sup->signal_fd);
+}
+
+int supervisor_run(struct service *service, struct fault *fault)
+{
+	struct supervisor sup = {.service = service, .signal_fd = -1};
+	struct rf_status_supervisor *st = &service->status->supervisor;
+	int threads = spawn_thread_count();
+	int rc;
+
+	if (threads > 1)
+		return fault_set(fault, EX_CONFIG,
+			"worker %s %s: its `build` hook left %d threads "
+			"running; threads belong into `start`",
+			service->lib.worker.name, service->lib.worker.version,
+			threads - 1);
+	rf_status_set(st->pid, getpid());
+	rf_status_set(st->started_at_ms, rf_now_ms());
+	rc = open_all(&sup);
+	if (rc) {
+		fault_set(fault, EX_OSERR, "event loop: %s", strerror(-rc));
+		rc = EX_OSERR;
+	} else {
+		family_start(sup.family);
+		ev_run(sup.loop, 0);
+		rc = sup.exit_code;
+	}
+	close_all(&sup);
+	return rc;
+}

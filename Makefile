@@ -84,7 +84,8 @@ $(B)/obj/%.o: %.c | $(B)/headers
 
 $(B)/tests/%: tests/unit/%.c $(CHILD) $(CONF) $(B)/librefork.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN_FLAGS) -o $@ $^ -lcmocka $(LIBS)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN_FLAGS) -o $@ $< $(filter %.o %.a,$^) \
+		-lcmocka $(LIBS)
 
 clean:
 	rm -rf build build-*

@@ -21,12 +21,13 @@
  * segment, shorter than a page, and no directory: `segments` points to `first`
  * within the dict itself (so a dict cannot be moved).
  *
- * Invariants, which rf_dict_check() walks:
+ * Invariants; rf_dict_check() walks the first three:
  *   D1  mask is the smallest 2^m - 1 >= bucket_count - 1
- *   D2  an entry stands in bucket bucket_of(hash), and hash is that of its key
+ *   D2  an entry stands in the bucket that its hash says, and its hash is that
+ *       of its key
  *   D3  count is the number of entries
- *   D4  the others but segment 0 hold 512 buckets, and those from
- *       bucket_count on are empty
+ *   D4  every segment but the first holds 512 buckets, the first at least
+ *       those in use; a bucket from bucket_count on is empty
  *
  * A table that cannot grow, or be made smaller, for want of memory is left as
  * it is: longer chains are better than a failed insertion.
@@ -34,39 +35,14 @@
  * Source. Litwin, "Linear hashing", VLDB 1980; Larson, "Dynamic hash tables",
  * CACM 1988.
  */
-#include "siphash.h"
+#include "dict_table.h"
 #include <errno.h>
-#include <refork/dict.h>
 #include <refork/heap.h>
-#include <refork/log.h>
 #include <refork/tx.h>
-#include <refork/worker.h>
 
-#define SEGMENT_BUCKETS	 512u
 #define BUCKETS_MIN	 16u
-#define BUCKETS_MAX	 ((uint64_t)1 << 32) /* of a 32-bit hash */
 #define SPARSE		 4u /* merge above so many buckets per entry */
 #define MERGES_PER_ENTRY 4u
-#define SAMPLE		 16u
-
-static inline uint32_t hash_of(const void *key, size_t key_bytes)
-{
-	return (uint32_t)rf_siphash13(key, key_bytes, rf_arena_seed());
-}
-
-static inline uint64_t bucket_of(const struct rf_dict *dict, uint32_t hash)
-{
-	uint64_t index = hash & dict->mask;
-
-	return index < dict->bucket_count ? index : hash & (dict->mask >> 1);
-}
-
-static inline struct rf_dict_entry **bucket_at(
-	const struct rf_dict *dict, uint64_t index)
-{
-	return &dict->segments[index / SEGMENT_BUCKETS]
-			      [index % SEGMENT_BUCKETS];
-}
 
 static inline struct rf_dict_entry *find_in(struct rf_dict_entry *entry,
 	uint32_t hash, const void *key, size_t key_bytes)
@@ -84,7 +60,7 @@ static uint64_t first_slots(uint64_t mask)
 {
 	if (mask < BUCKETS_MIN)
 		return BUCKETS_MIN;
-	return mask < SEGMENT_BUCKETS ? mask + 1 : SEGMENT_BUCKETS;
+	return mask < RF_DICT_SEGMENT ? mask + 1 : RF_DICT_SEGMENT;
 }
 
 static void *try_alloc_zeroed(size_t bytes)
@@ -134,7 +110,7 @@ static bool add_segment(struct rf_dict *dict, uint64_t index)
 	if (index == dict->directory_slots &&
 		!resize_directory(dict, index * 2))
 		return false;
-	fresh = try_alloc_zeroed(SEGMENT_BUCKETS * sizeof *fresh);
+	fresh = try_alloc_zeroed(RF_DICT_SEGMENT * sizeof *fresh);
 	if (fresh == NULL)
 		return false;
 	RF_SET(dict->segments[index], fresh);
@@ -155,9 +131,9 @@ static bool make_room(struct rf_dict *dict)
 {
 	uint64_t count = dict->bucket_count;
 
-	if (count % SEGMENT_BUCKETS == 0)
-		return add_segment(dict, count / SEGMENT_BUCKETS);
-	if (count < SEGMENT_BUCKETS &&
+	if (count % RF_DICT_SEGMENT == 0)
+		return add_segment(dict, count / RF_DICT_SEGMENT);
+	if (count < RF_DICT_SEGMENT &&
 		count * sizeof(void *) == rf_usable(dict->segments[0]))
 		return resize_first(dict, count * 2, count);
 	return true;
@@ -176,8 +152,8 @@ static void remove_bucket(struct rf_dict *dict)
 		if (dict->directory_slots > 1)
 			rf_free(dict->segments);
 		memset(dict, 0, sizeof *dict);
-	} else if (last % SEGMENT_BUCKETS == 0) {
-		remove_segment(dict, last / SEGMENT_BUCKETS);
+	} else if (last % RF_DICT_SEGMENT == 0) {
+		remove_segment(dict, last / RF_DICT_SEGMENT);
 	} else if (first_slots(dict->mask) != slots) {
 		resize_first(dict, slots / 2, last);
 	}
@@ -192,10 +168,10 @@ static void split(struct rf_dict *dict)
 	uint64_t mask = index > dict->mask ? dict->mask * 2 + 1 : dict->mask;
 	struct rf_dict_entry **low, **high, *entry, *next;
 
-	if (index == BUCKETS_MAX || !make_room(dict))
+	if (index == RF_DICT_BUCKETS_MAX || !make_room(dict))
 		return;
-	low = bucket_at(dict, index & (mask >> 1));
-	high = bucket_at(dict, index);
+	low = rf_dict_bucket(dict, index & (mask >> 1));
+	high = rf_dict_bucket(dict, index);
 	for (entry = *low; entry != NULL; entry = next) {
 		struct rf_dict_entry ***to =
 			(entry->hash & mask) == index ? &high : &low;
@@ -217,8 +193,9 @@ static void split(struct rf_dict *dict)
 static void merge(struct rf_dict *dict)
 {
 	uint64_t last = dict->bucket_count - 1;
-	struct rf_dict_entry **high = bucket_at(dict, last);
-	struct rf_dict_entry **low = bucket_at(dict, last & (dict->mask >> 1));
+	struct rf_dict_entry **high = rf_dict_bucket(dict, last);
+	struct rf_dict_entry **low =
+		rf_dict_bucket(dict, last & (dict->mask >> 1));
 
 	if (*high != NULL) {
 		while (*low != NULL)
@@ -261,15 +238,16 @@ struct rf_dict_entry *rf_dict_find(
 
 	if (dict->count == 0)
 		return NULL;
-	hash = hash_of(key, key_bytes);
-	return find_in(
-		*bucket_at(dict, bucket_of(dict, hash)), hash, key, key_bytes);
+	hash = rf_dict_hash(key, key_bytes);
+	return find_in(*rf_dict_bucket(dict, rf_dict_bucket_of(dict, hash)),
+		hash, key, key_bytes);
 }
 
 static struct rf_dict_entry *insert(
 	struct rf_dict *dict, uint32_t hash, const void *key, size_t key_bytes)
 {
-	struct rf_dict_entry **bucket = bucket_at(dict, bucket_of(dict, hash));
+	struct rf_dict_entry **bucket =
+		rf_dict_bucket(dict, rf_dict_bucket_of(dict, hash));
 	struct rf_dict_entry *entry =
 		rf_alloc_uninit(sizeof *entry + key_bytes);
 
@@ -299,10 +277,11 @@ struct rf_dict_entry *rf_dict_put(
 		rf_tx_fail(-EMSGSIZE);
 		return NULL;
 	}
-	hash = hash_of(key, key_bytes);
+	hash = rf_dict_hash(key, key_bytes);
 	if (rf_likely(dict->bucket_count > 0))
-		entry = find_in(*bucket_at(dict, bucket_of(dict, hash)), hash,
-			key, key_bytes);
+		entry = find_in(
+			*rf_dict_bucket(dict, rf_dict_bucket_of(dict, hash)),
+			hash, key, key_bytes);
 	else if (!make_table(dict))
 		return NULL;
 	if (entry != NULL)
@@ -316,7 +295,7 @@ struct rf_dict_entry *rf_dict_put(
 void rf_dict_remove(struct rf_dict *dict, struct rf_dict_entry *entry)
 {
 	struct rf_dict_entry **link =
-		bucket_at(dict, bucket_of(dict, entry->hash));
+		rf_dict_bucket(dict, rf_dict_bucket_of(dict, entry->hash));
 
 	while (*link != entry) {
 		RF_CHECK(*link != NULL);
@@ -340,7 +319,7 @@ bool rf_dict_clear_step(struct rf_dict *dict, size_t budget,
 		return false;
 	while (dict->bucket_count > 0 && budget > 0) {
 		struct rf_dict_entry **bucket =
-			bucket_at(dict, dict->bucket_count - 1);
+			rf_dict_bucket(dict, dict->bucket_count - 1);
 		struct rf_dict_entry *entry = *bucket, *next;
 
 		for (; entry != NULL && budget > 0; entry = next, budget--) {
@@ -364,135 +343,4 @@ void rf_dict_fini(
 	struct rf_dict *dict, void (*drop)(struct rf_dict_entry *entry))
 {
 	rf_dict_clear_step(dict, SIZE_MAX, drop);
-}
-
-static uint64_t reverse(uint64_t word)
-{
-	word = __builtin_bswap64(word);
-	word = (word >> 4 & UINT64_C(0x0f0f0f0f0f0f0f0f)) |
-	       (word & UINT64_C(0x0f0f0f0f0f0f0f0f)) << 4;
-	word = (word >> 2 & UINT64_C(0x3333333333333333)) |
-	       (word & UINT64_C(0x3333333333333333)) << 2;
-	return (word >> 1 & UINT64_C(0x5555555555555555)) |
-	       (word & UINT64_C(0x5555555555555555)) << 1;
-}
-
-static void visit_bucket(const struct rf_dict *dict, uint64_t index,
-	void (*visit)(struct rf_dict_entry *entry, void *context),
-	void *context)
-{
-	struct rf_dict_entry *entry, *next;
-
-	for (entry = *bucket_at(dict, index); entry != NULL; entry = next) {
-		next = entry->next;
-		visit(entry, context);
-	}
-}
-
-/* The cursor counts with its bits reversed, the highest bit used by all
- * buckets first: what it has passed stays passed when buckets are split by
- * one bit more, and at worst comes again when they are merged. (The idea is
- * Pieter Noordhuis's.) */
-uint64_t rf_dict_scan(const struct rf_dict *dict, uint64_t cursor,
-	void (*visit)(struct rf_dict_entry *entry, void *context),
-	void *context)
-{
-	uint64_t low = dict->mask >> 1;
-	uint64_t index = cursor & low;
-
-	if (dict->count == 0)
-		return 0;
-	visit_bucket(dict, index, visit, context);
-	if (index + low + 1 < dict->bucket_count)
-		visit_bucket(dict, index + low + 1, visit, context);
-	return reverse(reverse(cursor | ~low) + 1);
-}
-
-/* The entries of neighbouring buckets, from a random one on, then one of them.
- * Choosing a bucket first would favour keys that are alone in theirs. */
-struct rf_dict_entry *rf_dict_random(
-	const struct rf_dict *dict, uint64_t random)
-{
-	struct rf_dict_entry *sample[2 * SAMPLE];
-	uint64_t index = ((random & UINT32_MAX) * dict->bucket_count) >> 32;
-	size_t found = 0;
-
-	if (dict->count == 0)
-		return NULL;
-	for (uint64_t i = 0; i < dict->bucket_count && found < SAMPLE; i++) {
-		struct rf_dict_entry *entry = *bucket_at(dict, index);
-
-		for (; entry != NULL && found < 2 * SAMPLE; entry = entry->next)
-			sample[found++] = entry;
-		index = index + 1 < dict->bucket_count ? index + 1 : 0;
-	}
-	return sample[(random >> 32) % found];
-}
-
-/* ---- the walker ---- */
-
-static int bad(const struct rf_dict *dict, const char *name, uint64_t bucket,
-	const char *what)
-{
-	rf_log(RF_LOG_ERROR, "dict check: %s at %p: bucket %llu of %llu: %s",
-		name, (const void *)dict, (unsigned long long)bucket,
-		(unsigned long long)dict->bucket_count, what);
-	return -EBADMSG;
-}
-
-static int check_shape(const struct rf_dict *dict, const char *name)
-{
-	uint64_t buckets = dict->bucket_count;
-	uint64_t mask = 0;
-
-	if (buckets == 0)
-		return dict->count == 0 && dict->segments == NULL
-			       ? 0
-			       : bad(dict, name, 0, "keys without a table");
-	while (mask < buckets - 1)
-		mask = mask * 2 + 1;
-	if (buckets > BUCKETS_MAX || dict->mask != mask)
-		return bad(dict, name, buckets, "mask does not fit");
-	if (dict->segments == NULL ||
-		(dict->directory_slots == 1) !=
-			(dict->segments == &dict->first) ||
-		dict->directory_slots <
-			(buckets + SEGMENT_BUCKETS - 1) / SEGMENT_BUCKETS)
-		return bad(dict, name, buckets, "directory does not fit");
-	return 0;
-}
-
-static int check_bucket(const struct rf_dict *dict, const char *name,
-	uint64_t index, uint64_t *seen)
-{
-	const struct rf_dict_entry *entry;
-
-	if (dict->segments[index / SEGMENT_BUCKETS] == NULL)
-		return bad(dict, name, index, "segment is missing");
-	entry = *bucket_at(dict, index);
-	for (; entry != NULL; entry = entry->next) {
-		if ((uintptr_t)entry % 16 != 0)
-			return bad(dict, name, index, "not an entry");
-		if (++*seen > dict->count)
-			return bad(dict, name, index, "more keys than counted");
-		if (bucket_of(dict, entry->hash) != index)
-			return bad(
-				dict, name, index, "a key of another bucket");
-		if (hash_of(entry->key, entry->key_bytes) != entry->hash)
-			return bad(
-				dict, name, index, "a key with a wrong hash");
-	}
-	return 0;
-}
-
-int rf_dict_check(const struct rf_dict *dict, const char *name)
-{
-	uint64_t seen = 0;
-	int error = check_shape(dict, name);
-
-	for (uint64_t i = 0; error == 0 && i < dict->bucket_count; i++)
-		error = check_bucket(dict, name, i, &seen);
-	if (error == 0 && seen != dict->count)
-		error = bad(dict, name, 0, "fewer keys than counted");
-	return error;
 }

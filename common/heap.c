@@ -245,6 +245,7 @@ static struct place place_of(const void *block)
 	}
 	RF_CHECK(run->kind == RF_RUN_SMALL);
 	at.index = (uint32_t)((off * table.inverse[run->klass]) >> 32);
+	RF_CHECK(at.index < run->small.blocks);
 	RF_CHECK(off == (size_t)at.index * class_bytes[run->klass]);
 	RF_CHECK(run->bitmap[at.index / 64] >> (at.index % 64) & 1);
 	return at;

@@ -116,14 +116,6 @@ void rf_resp_null(struct rf_reply *reply, int proto)
 		rf_reply_bytes(reply, "$-1\r\n", 5);
 }
 
-void rf_resp_null_array(struct rf_reply *reply, int proto)
-{
-	if (proto >= 3)
-		rf_resp_null(reply, proto);
-	else
-		rf_reply_bytes(reply, "*-1\r\n", 5);
-}
-
 void rf_resp_double(struct rf_reply *reply, int proto, double value)
 {
 	char text[40] = ",";

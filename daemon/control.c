@@ -21,7 +21,7 @@
 
 #define CLIENT_COUNT_MAX  16
 #define LINE_BYTES_MAX	  128
-#define CLIENT_DEADLINE_S 10.
+#define CLIENT_DEADLINE_S 3.
 #define ACCEPT_PAUSE_S	  1.
 
 struct client {

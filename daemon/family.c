@@ -116,8 +116,8 @@ static enum child_event act_spawn(struct member *m)
 		.main = roles[m->role].main,
 		.accepts = roles[m->role].accepts,
 		.generation = m->role == BUSINESS ? generation : 0,
-		.lease_orphaned = generation > 1,
-		.planned = !m->end.si_pid || exited_with(m, RF_CHILD_EXIT_ASKED),
+		.lease_orphaned = m->end.si_pid != 0,
+		.planned = !m->end.si_pid, /* its first process */
 		.leave = leave_loop,
 		.leave_arg = f->loop,
 	};
@@ -163,12 +163,12 @@ static uint64_t deadline_ms(struct member *m)
 		return m->pause_ms;
 	}
 	return m->role == NETWORK
-		? conf->network.drain_timeout_ms + DRAIN_GRACE_MS
-		: BUSINESS_STOP_MS;
+		       ? conf->network.drain_timeout_ms + DRAIN_GRACE_MS
+		       : BUSINESS_STOP_MS;
 }
 
-static void log_change(const struct member *m, enum child_state from,
-	enum child_event event)
+static void log_change(
+	const struct member *m, enum child_state from, enum child_event event)
 {
 	bool bad = event == CHILD_EV_EXIT && from != CHILD_STOPPING;
 	char words[WORDS_MAX], then[64] = "";
@@ -266,10 +266,10 @@ static void renew_channel(struct member *m)
 	rf_channel_reset(&f->service->channel);
 }
 
+/* Whatever its exit code: nobody asked. */
 static bool is_crash(const struct member *m)
 {
-	return !m->ended_by_us && m->state != CHILD_STOPPING &&
-		!exited_with(m, RF_CHILD_EXIT_ASKED);
+	return !m->ended_by_us && m->state != CHILD_STOPPING;
 }
 
 static void count_crash(struct member *m)
@@ -441,8 +441,8 @@ void family_close(struct family *f)
 	const struct rf_status_shm *st = f->service->status;
 	const pid_t nobody[ROLE_COUNT] = {0, 0};
 
-	holders_add(&f->holders, rf_status_get(st->business.mm_holder_pid),
-		nobody);
+	holders_add(
+		&f->holders, rf_status_get(st->business.mm_holder_pid), nobody);
 	holders_fini(&f->holders);
 	ev_io_stop(f->loop, &f->bell);
 	ev_timer_stop(f->loop, &f->holder_timer);

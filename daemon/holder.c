@@ -22,7 +22,7 @@ static bool is_child(pid_t pid)
 	siginfo_t info;
 
 	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) ==
-		0;
+	       0;
 }
 
 static bool is_known(const struct holders *h, pid_t pid)

@@ -3,14 +3,18 @@
 #include "listen.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 union address {
@@ -20,7 +24,9 @@ union address {
 	struct sockaddr_un un;
 };
 
-#define UNIX_PREFIX "unix:"
+#define UNIX_PREFIX    "unix:"
+#define LOCK_PAUSE_NS  10000000
+#define LOCK_TRIES_MAX 200
 
 /* ---- TCP ---- */
 
@@ -172,6 +178,25 @@ int listener_unix_alive(const char *path)
 	return rc;
 }
 
+/* Hold the directory of `path` while a socket file is judged and replaced: of
+ * two daemons that start at once, the later one finds the other alive. Whoever
+ * keeps the lock for long is not one of us: then go on without. */
+static int lock_dir(const char *path)
+{
+	const struct timespec pause = {0, LOCK_PAUSE_NS};
+	char dir[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	int fd;
+
+	strcpy(dir, path);
+	fd = open(dirname(dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (int i = 0; fd >= 0 && i < LOCK_TRIES_MAX; i++) {
+		if (!flock(fd, LOCK_EX | LOCK_NB))
+			break;
+		nanosleep(&pause, NULL);
+	}
+	return fd;
+}
+
 /* Bind with `mode` from the first moment on. */
 static int unix_bind(struct listener *l, const union address *address,
 	mode_t mode, int backlog)
@@ -192,18 +217,11 @@ static int unix_bind(struct listener *l, const union address *address,
 	return listen(l->fd, backlog) ? -errno : 0;
 }
 
-int listener_open_unix(struct listener *l, const char *path, mode_t mode,
-	int backlog, struct fault *fault)
+/* 0 when a socket may be made there. */
+static int judge_path(const char *path, struct fault *fault)
 {
-	union address address;
-	int rc;
+	int rc = listener_unix_alive(path);
 
-	*l = (struct listener){.fd = -1};
-	if (unix_address(&address, path))
-		return fault_set(fault, EX_CONFIG,
-			"listen on unix:%s: a path of 1 to %zu bytes is needed",
-			path, sizeof(address.un.sun_path) - 1);
-	rc = listener_unix_alive(path);
 	if (rc == 1)
 		return fault_set(fault, EX_OSERR,
 			"listen on unix:%s: another process listens there: "
@@ -214,16 +232,46 @@ int listener_open_unix(struct listener *l, const char *path, mode_t mode,
 			"listen on unix:%s: a file stands there that is no "
 			"socket; it is not touched",
 			path);
-	if (rc < 0)
-		return listen_fault(fault, path, -rc);
+	return rc < 0 ? listen_fault(fault, path, -rc) : 0;
+}
+
+/* The directory is locked. */
+static int unix_replace(struct listener *l, const char *path, mode_t mode,
+	int backlog, struct fault *fault)
+{
+	union address address;
+	int rc = judge_path(path, fault);
+
+	if (rc)
+		return rc;
 	unlink(path);
+	unix_address(&address, path);
 	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	rc = l->fd < 0 ? -errno : unix_bind(l, &address, mode, backlog);
-	if (rc) {
-		listener_close(l);
-		return fault_set(fault, fault_code(rc),
-			"listen on unix:%s: %s", path, strerror(-rc));
-	}
+	if (!rc)
+		return 0;
+	listener_close(l);
+	return fault_set(fault, fault_code(rc), "listen on unix:%s: %s", path,
+		strerror(-rc));
+}
+
+int listener_open_unix(struct listener *l, const char *path, mode_t mode,
+	int backlog, struct fault *fault)
+{
+	union address address;
+	int rc, lock;
+
+	*l = (struct listener){.fd = -1};
+	if (unix_address(&address, path))
+		return fault_set(fault, EX_CONFIG,
+			"listen on unix:%s: a path of 1 to %zu bytes is needed",
+			path, sizeof(address.un.sun_path) - 1);
+	lock = lock_dir(path);
+	rc = unix_replace(l, path, mode, backlog, fault);
+	if (lock >= 0)
+		close(lock);
+	if (rc)
+		return rc;
 	snprintf(l->name, sizeof(l->name), UNIX_PREFIX "%s", path);
 	snprintf(l->client, sizeof(l->client), "redis-cli -s %s", path);
 	return 0;

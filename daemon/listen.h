@@ -9,10 +9,10 @@
 
 struct listener {
 	int fd;
-	char name[128];	 /* as a client would name it: "127.0.0.1:6380" */
-	char client[160];/* a command that talks to it */
-	char path[108];	 /* of a unix socket, else empty */
-	dev_t dev;	 /* what was bound there: nobody else's is removed */
+	char name[128];	  /* as a client would name it: "127.0.0.1:6380" */
+	char client[160]; /* a command that talks to it */
+	char path[108];	  /* of a unix socket, else empty */
+	dev_t dev;	  /* what was bound there: nobody else's is removed */
 	ino_t ino;
 };
 

@@ -7,10 +7,25 @@
 #include "title.h"
 #include "version.h"
 
+#include <fcntl.h>
 #include <refork/log.h>
 #include <signal.h>
+#include <unistd.h>
 
 static struct service service; /* workers and children point into it */
+
+/* Descriptors 0 to 2 are spoken to by name: a socket that took the number of a
+ * closed one would hear log lines. */
+static void fill_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
 
 /* From here on these three wait for the loop's signalfd: a start that is
  * interrupted is still undone in order. */
@@ -23,8 +38,6 @@ static void prepare_signals(void)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_SETMASK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGCHLD, SIG_DFL); /* ignored, it would eat exit codes */
 }
 
 static int failed(const struct fault *fault)
@@ -103,6 +116,7 @@ int main(int argc, char **argv)
 	static struct options options;
 	int rc;
 
+	fill_standard_descriptors();
 	title_init(argc, &argv);
 	rc = options_parse(&options, argc, argv);
 	return rc ? rc : modes[options.mode](&options);

@@ -14,6 +14,8 @@
  */
 #include "memory.h"
 
+#include "common/super.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <refork/log.h>
@@ -28,7 +30,7 @@
 #define OPEN_WAIT_MS 3000
 
 _Static_assert((int)CONF_BACKEND_POSIX == (int)RF_BACKEND_POSIX &&
-		(int)CONF_BACKEND_MEMFD == (int)RF_BACKEND_MEMFD,
+		       (int)CONF_BACKEND_MEMFD == (int)RF_BACKEND_MEMFD,
 	"the ini names the backends of segment.h");
 
 /* ---- channel and status ---- */
@@ -39,15 +41,15 @@ int memory_open_shared(struct service *s, struct fault *fault)
 
 	s->status = rf_status_create();
 	if (!s->status)
-		return fault_set(fault, EX_OSERR, "status segment: %s",
-			strerror(errno));
+		return fault_set(
+			fault, EX_OSERR, "status segment: %s", strerror(errno));
 	rc = rf_channel_create(&s->channel, s->conf.refork.name,
 		s->conf.network.max_request_bytes,
 		s->conf.network.max_reply_bytes);
 	if (rc) {
 		rf_status_destroy(s->status);
-		return fault_set(fault, EX_OSERR, "channel segment: %s",
-			strerror(-rc));
+		return fault_set(
+			fault, EX_OSERR, "channel segment: %s", strerror(-rc));
 	}
 	return 0;
 }
@@ -81,38 +83,46 @@ static int lock_owner(const struct stat *st)
 	return owner;
 }
 
-/* "process 812 (refork: kv supervisor)" */
-static void describe_process(int pid, char *out, size_t bytes)
+/* The first string of its command line: a title. Empty when it is gone, or a
+ * zombie. */
+static void process_title(int pid, char *title, size_t bytes)
 {
-	char path[64], title[128] = "gone, its children are not";
+	char path[64];
 	FILE *file;
+	size_t n;
 
+	*title = 0;
 	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
 	file = fopen(path, "re");
-	if (file) {
-		/* One string: the kernel ends each argument with a zero. */
-		size_t n = fread(title, 1, sizeof(title) - 1, file);
-
-		title[n] = 0;
-		fclose(file);
-	}
-	snprintf(out, bytes, "process %d (%s)", pid, title);
+	if (!file)
+		return;
+	n = fread(title, 1, bytes - 1, file);
+	title[n] = 0;
+	fclose(file);
 }
 
-static int locked_fault(struct service *s, struct fault *fault)
+/* A segment that is locked: by a daemon that lives, who is named, or by what
+ * is left of one that has just died, and will be gone in a moment. */
+static int open_locked(struct service *s, struct fault *fault)
 {
-	char path[128], who[256] = "another process";
+	char path[128], title[128] = "";
 	struct stat st;
-	int pid;
+	int pid, rc;
 
 	snprintf(path, sizeof(path), SEGMENT_DIR "%s", s->arena.name);
 	pid = stat(path, &st) ? 0 : lock_owner(&st);
 	if (pid)
-		describe_process(pid, who, sizeof(who));
-	return fault_set(fault, EX_OSERR,
-		"arena %s is in use by %s: two daemons must not share one; "
-		"stop that one or give this one another refork.name",
-		path, who);
+		process_title(pid, title, sizeof(title));
+	if (!*title) {
+		rc = rf_segment_open(&s->arena, OPEN_WAIT_MS);
+		if (rc != -EWOULDBLOCK)
+			return rc;
+	}
+	fault_set(fault, EX_OSERR,
+		"arena %s is in use by process %d (%s): two daemons must not "
+		"share one; stop that one or give this one another refork.name",
+		path, pid, *title ? title : "its children, or a stranger");
+	return -EWOULDBLOCK;
 }
 
 /* What stands where the arena must be. */
@@ -158,29 +168,6 @@ void memory_plan_arena(struct service *s)
 		conf->refork.name);
 }
 
-static int open_segment(struct service *s, struct fault *fault)
-{
-	int rc = rf_segment_create(&s->arena);
-
-	s->arena_adopted = rc == -EEXIST;
-	if (s->arena_adopted)
-		rc = rf_segment_open(&s->arena, OPEN_WAIT_MS);
-	if (rc == -EWOULDBLOCK)
-		return locked_fault(s, fault);
-	if (rc)
-		return fault_set(fault, fault_code(rc),
-			"%s arena " SEGMENT_DIR "%s: %s",
-			s->arena_adopted ? "open" : "create", s->arena.name,
-			strerror(-rc));
-	rc = rf_segment_map(&s->arena, RF_ARENA_BASE);
-	if (rc == -EEXIST)
-		return address_fault(fault);
-	if (rc)
-		return fault_set(fault, EX_OSERR, "map arena %s: %s",
-			s->arena.name, strerror(-rc));
-	return 0;
-}
-
 static int refused(struct service *s, struct fault *fault, const char *reason)
 {
 	return fault_set(fault, EX_CONFIG,
@@ -188,6 +175,33 @@ static int refused(struct service *s, struct fault *fault, const char *reason)
 		"is. Run what made it, or give up its content: "
 		"rm " SEGMENT_DIR "%s",
 		s->arena.name, reason, s->arena.name);
+}
+
+static int open_segment(struct service *s, struct fault *fault)
+{
+	int rc = rf_segment_create(&s->arena);
+
+	s->arena_adopted = rc == -EEXIST;
+	if (s->arena_adopted)
+		rc = rf_segment_open(&s->arena, 0);
+	if (rc == -EWOULDBLOCK)
+		rc = open_locked(s, fault);
+	if (rc == -EWOULDBLOCK)
+		return fault->exit_code;
+	if (rc)
+		return fault_set(fault, fault_code(rc),
+			"%s arena " SEGMENT_DIR "%s: %s",
+			s->arena_adopted ? "open" : "create", s->arena.name,
+			strerror(-rc));
+	if (s->arena.max_bytes == 0) /* cannot even be mapped */
+		return refused(s, fault, "it is empty");
+	rc = rf_segment_map(&s->arena, RF_ARENA_BASE);
+	if (rc == -EEXIST)
+		return address_fault(fault);
+	if (rc)
+		return fault_set(fault, EX_OSERR, "map arena %s: %s",
+			s->arena.name, strerror(-rc));
+	return 0;
 }
 
 /* fallocate() on a tmpfs fills it before it finds that there is not enough. */
@@ -213,9 +227,9 @@ int memory_probe_room(const struct service *s, struct fault *fault)
 		return 0;
 	return fault_set(fault, EX_OSERR,
 		"arena.size is %" PRIu64 " MiB, " SEGMENT_DIR " has %" PRIu64
-		" MiB free: make that larger (mount -o remount,size=...) or "
-		"arena.size smaller",
-		wanted >> 20, room >> 20);
+		" MiB free: %s; make that larger (mount -o remount,size=...) "
+		"or arena.size smaller",
+		wanted >> 20, room >> 20, strerror(ENOSPC));
 }
 
 static int format(struct service *s, struct fault *fault)
@@ -273,8 +287,8 @@ static int enter(struct service *s, uint32_t *version, struct fault *fault)
 	*version = worker->state_version;
 	if (!s->arena_adopted)
 		return format(s, fault);
-	if (rf_arena_adopt(&s->arena, &s->arena_conf, reason, sizeof(reason),
-		    version))
+	if (rf_arena_adopt(
+		    &s->arena, &s->arena_conf, reason, sizeof(reason), version))
 		return refused(s, fault, reason);
 	if (*version == worker->state_version || worker->migrate)
 		return 0;
@@ -282,8 +296,7 @@ static int enter(struct service *s, uint32_t *version, struct fault *fault)
 	snprintf(reason, sizeof(reason),
 		"it holds state version %u, worker %s %s needs %u and cannot "
 		"migrate",
-		*version, worker->name, worker->version,
-		worker->state_version);
+		*version, worker->name, worker->version, worker->state_version);
 	return refused(s, fault, reason);
 }
 
@@ -298,6 +311,8 @@ int memory_open_arena(struct service *s, struct fault *fault)
 		rc = enter(s, &version, fault);
 	if (rc)
 		goto err_close;
+	/* Generations go on where the last daemon's ended. */
+	rf_status_set(s->status->supervisor.generation, RF_SUPER->generation);
 	rc = build_state(s, version, fault);
 	rf_lease_give();
 	if (rc)

@@ -94,8 +94,8 @@ int options_parse(struct options *options, int argc, char **argv)
 
 	*options = (struct options){0};
 	make_getopt(letters, longs);
-	while (!rc && (letter = getopt_long(argc, argv, letters, longs,
-			       NULL)) != -1) {
+	while (!rc && (letter = getopt_long(
+			       argc, argv, letters, longs, NULL)) != -1) {
 		if (letter == '?')
 			return usage("bad option", "");
 		else if (letter == 'c')

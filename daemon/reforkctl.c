@@ -75,11 +75,14 @@ static void nap(void)
 /* A connected socket, or -errno. */
 static int connect_to(const struct ctl *ctl)
 {
+	/* A connect waits for room in the backlog, but not for ever. */
+	const struct timeval patience = {.tv_sec = ANSWER_WAIT_MS / 1000};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int error;
 
 	if (fd < 0)
 		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (!connect(fd, (const struct sockaddr *)&ctl->address,
 		    sizeof(ctl->address)))
 		return fd;
@@ -109,8 +112,8 @@ static ssize_t receive(int fd, char *to, size_t bytes, int wait_ms)
 
 /* Send the line, collect the answer up to the end of the stream; its body is
  * left in ctl->answer. Returns 0, 1 when refused, -errno. */
-static int ask(struct ctl *ctl, int fd, const char *command,
-	const char *format, int wait_ms)
+static int ask(struct ctl *ctl, int fd, const char *command, const char *format,
+	int wait_ms)
 {
 	char line[LINE_BYTES_MAX];
 	size_t have = 0;
@@ -240,7 +243,7 @@ static int has_come(struct ctl *ctl, long long generation)
 	if (!strncmp(ctl->answer, "stopping ", 9))
 		return -ESHUTDOWN;
 	return !strncmp(ctl->answer, "serving ", 8) &&
-		atoll(ctl->answer + 8) >= generation;
+	       atoll(ctl->answer + 8) >= generation;
 }
 
 static int wait_for(struct ctl *ctl, const char *command)
@@ -321,8 +324,7 @@ static int help(void)
 			options[i].help);
 	printf("\nExit codes:\n");
 	for (size_t i = 0; i < sizeof(exit_codes) / sizeof(*exit_codes); i++)
-		printf("  %d  %s\n", exit_codes[i].code,
-			exit_codes[i].meaning);
+		printf("  %d  %s\n", exit_codes[i].code, exit_codes[i].meaning);
 	return CTL_OK;
 }
 

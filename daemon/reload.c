@@ -26,8 +26,7 @@ static bool is_live(const char *name)
 }
 
 /* Also right for lists: their texts are compared joined. */
-static bool same(
-	const struct conf *a, const struct conf *b, const char *name)
+static bool same(const struct conf *a, const struct conf *b, const char *name)
 {
 	char *of_a = strdup(conf_get(a, name));
 	bool equal = of_a && !strcmp(of_a, conf_get(b, name));

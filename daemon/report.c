@@ -180,8 +180,8 @@ static void put_duration(FILE *out, uint64_t s)
 		i++;
 	fprintf(out, "%" PRIu64 "%c", s / units[i].s, units[i].letter);
 	if (i < 3)
-		fprintf(out, " %" PRIu64 "%c",
-			s % units[i].s / units[i + 1].s, units[i + 1].letter);
+		fprintf(out, " %" PRIu64 "%c", s % units[i].s / units[i + 1].s,
+			units[i + 1].letter);
 }
 
 static void put_heartbeat(FILE *out, int64_t heartbeat_ms)
@@ -248,17 +248,16 @@ static void text_crashes(const struct report *r, FILE *out)
 	}
 }
 
-static void text_status(
-	const struct report *r, enum report_format f, FILE *out)
+static void text_status(const struct report *r, enum report_format f, FILE *out)
 {
 	const struct service *s = r->service;
-	const char *color = strcmp(r->state, "serving") ? "\033[33m"
-							: "\033[32m";
+	const char *color =
+		strcmp(r->state, "serving") ? "\033[33m" : "\033[32m";
 
 	fprintf(out, f == REPORT_COLOR ? "%s\u25cf\033[0m" : "%.0s\u25cf",
 		color);
-	fprintf(out, " refork %s (worker %s %s)   %s, generation %" PRIu64
-		     ", up ",
+	fprintf(out,
+		" refork %s (worker %s %s)   %s, generation %" PRIu64 ", up ",
 		s->conf.refork.name, s->lib.worker.name, s->lib.worker.version,
 		r->state, rf_status_get(s->status->supervisor.generation));
 	put_duration(out, uptime_s(s));

@@ -58,13 +58,24 @@ void service_control_path(
 		conf->refork.runtime_dir, conf->refork.name);
 }
 
-/* Root's directory may be looked into, a user's is his own. */
+/* Root's directory may be looked into, a user's is his own. One that another
+ * user has made could be pulled from under us. */
 static int make_runtime_dir(const char *path, struct fault *fault)
 {
+	struct stat st;
+
 	if (mkdir(path, geteuid() == 0 ? 0755 : 0700) && errno != EEXIST)
 		return fault_set(fault, fault_code(errno),
 			"refork.runtime_dir %s: mkdir: %s", path,
 			strerror(errno));
+	if (stat(path, &st))
+		return fault_set(fault, fault_code(errno),
+			"refork.runtime_dir %s: %s", path, strerror(errno));
+	if (st.st_uid != 0 && st.st_uid != geteuid())
+		return fault_set(fault, EX_NOPERM,
+			"refork.runtime_dir %s belongs to user %u, not to %u: "
+			"choose another",
+			path, st.st_uid, geteuid());
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <refork/log.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -75,21 +76,19 @@ static void keep_own_descriptors(const struct rf_child *self)
 	close_all_but(keep, count);
 }
 
-static void reset_signals(void)
+/* ^C is for the supervisor, which then asks its children. The rest is as
+ * spawn_prepare() left it. */
+static void open_signals(void)
 {
 	sigset_t none;
 
-	for (int number = 1; number < NSIG; number++)
-		signal(number, SIG_DFL);
-	/* ^C is for the supervisor, which then asks its children. */
 	signal(SIGINT, SIG_IGN);
-	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static void fill_self(struct rf_child *self, struct service *s,
-	const struct spawn *how)
+static void fill_self(
+	struct rf_child *self, struct service *s, const struct spawn *how)
 {
 	*self = (struct rf_child){
 		.conf = &s->conf,
@@ -114,6 +113,7 @@ static _Noreturn void become(
 	struct service *s, const struct spawn *how, pid_t parent)
 {
 	static struct rf_child self;
+	char name[16]; /* what the kernel keeps of it */
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent) /* it died before the line above */
@@ -121,8 +121,10 @@ static _Noreturn void become(
 	how->leave(how->leave_arg);
 	fill_self(&self, s, how);
 	keep_own_descriptors(&self);
-	reset_signals();
+	open_signals();
 	title_set(s->conf.refork.name, how->role);
+	snprintf(name, sizeof(name), "refork-%.8s", how->role);
+	prctl(PR_SET_NAME, name);
 	rf_log_identify(s->conf.refork.name, how->role, how->generation);
 	how->main(&self);
 	abort(); /* not reached */
@@ -130,8 +132,14 @@ static _Noreturn void become(
 
 /* ---- in the supervisor ---- */
 
-int spawn(struct service *s, const struct spawn *how, pid_t *pid,
-	int *pidfd)
+void spawn_prepare(void)
+{
+	for (int number = 1; number < NSIG; number++)
+		signal(number, SIG_DFL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+int spawn(struct service *s, const struct spawn *how, pid_t *pid, int *pidfd)
 {
 	pid_t parent = getpid();
 	pid_t child;

@@ -6,9 +6,9 @@
 #include "service.h"
 
 struct spawn {
-	const char *role; /* "network", "business" */
+	const char *role;			   /* "network", "business" */
 	void (*main)(const struct rf_child *self); /* does not return */
-	bool accepts; /* it gets the listening sockets */
+	bool accepts;	     /* it gets the listening sockets */
 	uint64_t generation; /* of a business child */
 	bool lease_orphaned;
 	bool planned;
@@ -16,6 +16,10 @@ struct spawn {
 	void (*leave)(void *arg);
 	void *leave_arg;
 };
+
+/* Once, before the first spawn(): undo what a parent or the worker's build did
+ * to signal dispositions, so that no child has to. */
+void spawn_prepare(void);
 
 /* Fork. Returns 0 and the child's pid and pidfd, or -errno. The parent does no
  * more than it must: the child's clients are waiting. */

@@ -227,6 +227,7 @@ int supervisor_run(struct service *service, struct fault *fault)
 			"running; threads belong into `start`",
 			service->lib.worker.name, service->lib.worker.version,
 			threads - 1);
+	spawn_prepare();
 	rf_status_set(st->pid, getpid());
 	rf_status_set(st->started_at_ms, rf_now_ms());
 	rc = open_all(&sup);

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 static char *area;
@@ -66,11 +65,8 @@ int title_init(int argc, char ***argv)
 
 void title_set(const char *service, const char *role)
 {
-	char name[16]; /* more, and the kernel cuts it */
 	int n;
 
-	snprintf(name, sizeof(name), "refork-%.8s", role);
-	prctl(PR_SET_NAME, name);
 	if (area_bytes < 2)
 		return;
 	n = snprintf(area, area_bytes, "refork: %s %s", service, role);

@@ -10,7 +10,7 @@
  * Returns  0 or -ENOMEM (titles then stay as they are) */
 int title_init(int argc, char ***argv);
 
-/* "refork: SERVICE ROLE"; and the short name of the process, "refork-ROLE". */
+/* "refork: SERVICE ROLE" */
 void title_set(const char *service, const char *role);
 
 #endif

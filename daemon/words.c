@@ -12,7 +12,6 @@ static const struct {
 	int code;
 	const char *meaning;
 } exits[] = {
-	{RF_CHILD_EXIT_ASKED, "it was asked to"},
 	{RF_CHILD_EXIT_CHANNEL, "the channel held bytes that are no message"},
 	{RF_CHILD_EXIT_START, "it could not start"},
 };

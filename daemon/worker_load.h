@@ -17,8 +17,7 @@ struct worker_lib {
 /* Load the worker called `name`: a path, or a bare name looked for in
  * $REFORK_WORKER_DIR, else beside reforkd in workers/, else in WORKERDIR.
  * Returns 0 or an exit code. */
-int worker_load(
-	struct worker_lib *lib, const char *name, struct fault *fault);
+int worker_load(struct worker_lib *lib, const char *name, struct fault *fault);
 void worker_unload(struct worker_lib *lib);
 
 /* Judge what a shared object calls its worker; copy the part that this daemon

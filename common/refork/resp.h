@@ -28,9 +28,6 @@ RF_API void rf_resp_bulk_int(struct rf_reply *reply, int64_t value);
 /* "Nothing": $-1 or _. */
 RF_API void rf_resp_null(struct rf_reply *reply, int proto);
 
-/* "No array": *-1 or _. */
-RF_API void rf_resp_null_array(struct rf_reply *reply, int proto);
-
 /* The shortest text that reads back as the same number: bulk or `,`. */
 RF_API void rf_resp_double(struct rf_reply *reply, int proto, double value);
 

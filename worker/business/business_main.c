@@ -95,7 +95,7 @@ static void take_arena(const struct rf_child *self)
 static void settle(const struct rf_child *self)
 {
 	struct rf_status_business *mine = &self->status->business;
-	int holder, error = rf_arena_inherit();
+	int error = rf_arena_inherit();
 
 	rf_log(RF_LOG_INFO, "serving, %lld us after the fork",
 		(long long)(rf_status_get(mine->recovery_us)));
@@ -104,13 +104,12 @@ static void settle(const struct rf_child *self)
 			"arena: mlock or madvise: %s; going on "
 			"without",
 			strerror(-error));
-	holder = holder_start();
-	if (holder < 0)
+	error = holder_start(&mine->mm_holder_pid);
+	if (error != 0)
 		rf_log(RF_LOG_WARNING,
 			"mm holder: clone: %s; recovery from "
 			"the next crash will be slower",
-			strerror(-holder));
-	rf_status_set(mine->mm_holder_pid, holder > 0 ? holder : 0);
+			strerror(-error));
 }
 
 static void announce(const struct rf_child *self, int64_t from_us)

@@ -108,16 +108,33 @@ static int on_close(struct job *job)
 	return 0;
 }
 
+/* The hook may fail (a full arena), but the connection has ended all the same.
+ * Needs a transaction. */
+static void forget_conn(struct rf_conn *conn, int error)
+{
+	rf_log(RF_LOG_WARNING,
+		"connection %llu: the worker's closed hook failed: %s; what "
+		"it kept for the connection stays in the arena",
+		(unsigned long long)rf_conn_serial(conn->id), strerror(-error));
+	conns_close(conn);
+}
+
 /* A transaction each: thousands may have been open. */
 static void end_all_conns(struct desk *desk, unsigned attempt)
 {
 	struct rf_conn *conn;
+	int error;
 
 	for (size_t slot = 0; (conn = conns_next(&slot)) != NULL; slot++) {
 		rf_tx_begin();
 		reply_begin(0);
 		end_conn(desk, conn, attempt);
-		rf_tx_commit();
+		error = rf_tx_commit();
+		if (rf_likely(error == 0))
+			continue;
+		rf_tx_begin();
+		forget_conn(conn, error);
+		RF_CHECK(rf_tx_commit() == 0);
 	}
 }
 
@@ -240,12 +257,16 @@ static void move_on(uint64_t pos)
  * transaction of its own, which needs no memory. */
 static int refuse(const struct job *job, uint64_t next, int error)
 {
+	struct rf_conn *conn = conns_find(job->msg.conn_id);
+
 	if (error == -EINTR)
 		return error;
 	rf_tx_begin();
 	if (job->msg.type == RF_MSG_REQUEST)
 		answer_error(job->desk, job->msg.conn_id, refusal_text(error),
 			false);
+	if (job->msg.type == RF_MSG_CLOSE && conn != NULL)
+		forget_conn(conn, error);
 	move_on(next);
 	RF_CHECK(rf_tx_commit() == 0);
 	return 0;
@@ -399,9 +420,12 @@ int desk_open(struct desk *desk, size_t clients_max)
 	reply_init(desk);
 	desk->now_ms = rf_now_ms();
 	if (MINE->channel_epoch != desk->channel->shm->epoch) {
+		conns_reserve(clients_max); /* first: the epoch says it's done */
 		error = start_epoch(desk);
-		conns_reserve(clients_max);
 	}
 	show_all(desk);
+	/* A predecessor may have taken the sleeper's flag down and died before
+	 * it rang. */
+	rf_bell_ring(desk->channel->bell_network);
 	return error;
 }

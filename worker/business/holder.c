@@ -34,17 +34,17 @@ static int sleep_forever(void *arg)
 	return 0;
 }
 
-int holder_start(void)
+int holder_start(int32_t *pid)
 {
 	sigset_t all, old;
-	int pid;
+	int error = 0;
 
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &old); /* inherited by the holder */
-	pid = clone(sleep_forever, stack + sizeof stack,
-		CLONE_VM | CLONE_PARENT, NULL);
-	if (pid < 0)
-		pid = -errno;
+	if (clone(sleep_forever, stack + sizeof stack,
+		    CLONE_VM | CLONE_PARENT | CLONE_PARENT_SETTID, NULL,
+		    pid) < 0)
+		error = -errno;
 	sigprocmask(SIG_SETMASK, &old, NULL);
-	return pid;
+	return error;
 }

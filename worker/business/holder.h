@@ -3,8 +3,14 @@
 #ifndef HOLDER_H
 #define HOLDER_H
 
-/* Start the holder; its pid, or -errno. It is the caller's sibling: a child of
- * the supervisor, which ends it when nobody waits for anything. */
-int holder_start(void);
+#include <stdint.h>
+
+/* Start the holder. It is the caller's sibling: a child of the supervisor,
+ * which ends it when nobody waits for anything.
+ *
+ * pid      where its pid is told. The kernel writes it before either of the two
+ *          runs on, so there is no moment in which a death loses it.
+ * Returns  0 or -errno */
+int holder_start(int32_t *pid);
 
 #endif

@@ -54,7 +54,7 @@ static bool parse_cursor(struct kv_call *call, uint64_t *cursor)
 {
 	struct rf_bytes arg = call->argv[1];
 	uint64_t value = 0;
-	bool good = arg.bytes > 0;
+	bool good = true; /* nothing is 0 */
 
 	for (size_t i = 0; i < arg.bytes; i++) {
 		unsigned digit = (uint8_t)arg.at[i] - (unsigned)'0';

@@ -344,7 +344,7 @@ void kv_cmd_command_info(struct kv_call *call)
 		if (command != NULL)
 			reply_command(call, command);
 		else
-			rf_resp_null_array(call->reply, call->proto);
+			rf_resp_null(call->reply, call->proto);
 	}
 }
 

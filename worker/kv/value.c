@@ -50,10 +50,12 @@ void kv_value_set(struct rf_dict_entry *entry, const void *from, size_t bytes)
 		return;
 	}
 	if (value != NULL && fits_well(value, bytes)) {
-		size_t lost = smaller(value->bytes, bytes);
+		/* All of the old text, also where the new one is shorter: a
+		 * later write of this transaction sees only the new length. */
+		size_t old = value->bytes;
 
-		if (rf_likely(lost <= LOGGED_BYTES_MAX)) {
-			if (rf_tx_log(value, sizeof *value + lost) == 0) {
+		if (rf_likely(old <= LOGGED_BYTES_MAX)) {
+			if (rf_tx_log(value, sizeof *value + old) == 0) {
 				value->bytes = (uint32_t)bytes;
 				memcpy(value->text, from, bytes);
 			}

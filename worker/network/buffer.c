@@ -71,7 +71,7 @@ int buffer_reserve(struct buffer_pool *pool, struct buffer *buf, size_t bytes)
 
 	if (buf->room - buf->end >= bytes)
 		return 0;
-	/* Moving no more than was taken off keeps the cost per byte constant. */
+	/* Moving no more than was taken off: O(1) per byte. */
 	if (buf->room - used < bytes || used > buf->start)
 		return grow(pool, buf, bytes);
 	memmove(buf->bytes, buf->bytes + buf->start, used);

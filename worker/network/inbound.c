@@ -62,13 +62,18 @@ void inbound_publish(struct net *net)
 	show(net, true);
 }
 
+/* Nobody passes those who wait already. */
+static bool is_next(const struct net *net, const struct conn_list *waiters)
+{
+	return net->resuming || (!net->owes_reset && TAILQ_EMPTY(waiters));
+}
+
 /* Room for a message with that payload in the ring, or NULL. */
 static struct rf_msg *push_room(struct net *net, size_t payload_bytes)
 {
 	size_t need = rf_ring_need(payload_bytes);
 
-	if (!net->resuming &&
-		(net->owes_reset || !TAILQ_EMPTY(&net->room_waiters)))
+	if (!is_next(net, &net->room_waiters))
 		return NULL;
 	if (need > net->request_room)
 		net->request_room = rf_ring_room(ring_of(net), net->request_at);
@@ -77,15 +82,20 @@ static struct rf_msg *push_room(struct net *net, size_t payload_bytes)
 	return rf_ring_slot(ring_of(net), net->request_at);
 }
 
-/* The message in push_room()'s room is written. */
-static void push(struct net *net, struct rf_msg *msg, struct rf_msg head)
+/* The payload of this message stands in push_room()'s room (or in the large
+ * area): write the head before it. */
+static void push(struct net *net, struct rf_msg *msg, enum rf_msg_type type,
+	enum rf_msg_flag flags, uint64_t conn_id, size_t payload_bytes)
 {
-	size_t in_ring = head.flags & RF_MSG_LARGE ? 0 : head.payload_bytes;
+	size_t need = rf_ring_need(flags & RF_MSG_LARGE ? 0 : payload_bytes);
 
-	head.ring_bytes = (uint32_t)rf_ring_need(in_ring);
-	*msg = head;
-	net->request_at += head.ring_bytes;
-	net->request_room -= head.ring_bytes;
+	msg->ring_bytes = (uint32_t)need;
+	msg->type = (uint16_t)type;
+	msg->flags = (uint16_t)flags;
+	msg->conn_id = conn_id;
+	msg->payload_bytes = payload_bytes;
+	net->request_at += need;
+	net->request_room -= need;
 	/* The other side may begin on a big batch before it is complete. */
 	if (net->request_at - net->request_shown > RF_RING_BYTES / 2)
 		show(net, false);
@@ -100,10 +110,7 @@ static bool push_notice(
 	if (!msg)
 		return false;
 	memcpy(msg + 1, text, bytes);
-	push(net, msg,
-		(struct rf_msg){.type = (uint16_t)type,
-			.conn_id = id,
-			.payload_bytes = bytes});
+	push(net, msg, type, 0, id, bytes);
 	return true;
 }
 
@@ -150,53 +157,52 @@ static enum step refuse(struct net *net, struct conn *conn, struct inbox *in,
 }
 
 static enum step push_large(struct net *net, struct conn *conn,
-	struct inbox *in, struct rf_msg *msg, struct rf_msg head)
+	struct inbox *in, struct rf_msg *msg, size_t bytes)
 {
 	struct rf_lane *lane = &net->channel->request;
-	int rc = rf_lane_back(net->channel, lane, head.payload_bytes);
+	int rc = rf_lane_back(net->channel, lane, bytes);
 
 	if (rc)
-		return refuse(net, conn, in, head.payload_bytes, rc);
+		return refuse(net, conn, in, bytes, rc);
 	codec_payload_write(
 		lane->large, &in->req, in->buf.bytes + in->buf.start);
-	head.flags = RF_MSG_LARGE;
-	push(net, msg, head);
+	push(net, msg, RF_MSG_REQUEST, RF_MSG_LARGE, conn->id, bytes);
 	net->large_until = net->request_at;
 	net->large_untrimmed = true;
+	return STEP_ON;
+}
+
+static enum step push_small(struct net *net, struct conn *conn,
+	struct inbox *in, struct rf_msg *msg, size_t bytes)
+{
+	codec_payload_write(
+		(uint8_t *)(msg + 1), &in->req, in->buf.bytes + in->buf.start);
+	push(net, msg, RF_MSG_REQUEST, 0, conn->id, bytes);
 	return STEP_ON;
 }
 
 static enum step push_request(
 	struct net *net, struct conn *conn, struct inbox *in)
 {
-	struct rf_msg head = {.type = RF_MSG_REQUEST,
-		.conn_id = conn->id,
-		.payload_bytes = codec_payload_bytes(&in->req)};
-	bool large = head.payload_bytes > RF_RING_PAYLOAD_MAX;
-	enum step step = STEP_ON;
+	size_t bytes = codec_payload_bytes(&in->req);
+	bool large = bytes > RF_RING_PAYLOAD_MAX;
 	struct rf_msg *msg;
+	enum step step;
 
 	if (is_choked(conn))
 		return await(net, conn, CONN_AWAITS_DRAIN);
-	if (large &&
-		(large_is_busy(net) ||
-			(!net->resuming && !TAILQ_EMPTY(&net->large_waiters))))
+	if (large && (large_is_busy(net) || !is_next(net, &net->large_waiters)))
 		return await(net, conn, CONN_AWAITS_LARGE);
-	msg = push_room(net, large ? 0 : head.payload_bytes);
+	msg = push_room(net, large ? 0 : bytes);
 	if (!msg)
 		return await(net, conn, CONN_AWAITS_ROOM);
-	if (large) {
-		step = push_large(net, conn, in, msg, head);
-		if (step != STEP_ON)
-			return step;
-	} else {
-		codec_payload_write((uint8_t *)(msg + 1), &in->req,
-			in->buf.bytes + in->buf.start);
-		push(net, msg, head);
+	step = large ? push_large(net, conn, in, msg, bytes)
+		     : push_small(net, conn, in, msg, bytes);
+	if (step == STEP_ON) {
+		conn->unanswered++;
+		net->unanswered++;
 	}
-	conn->unanswered++;
-	net->unanswered++;
-	return STEP_ON;
+	return step;
 }
 
 /* One request: parse it, push it. */

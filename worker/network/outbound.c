@@ -24,8 +24,7 @@
 #include <unistd.h>
 
 /* Payloads from here on are offered to the socket before they are copied. */
-#define DIRECT_BYTES   ((size_t)16 << 10)
-#define SEND_BYTES_MAX ((size_t)1 << 20)
+#define DIRECT_BYTES ((size_t)16 << 10)
 /* Ring bytes consumed before the producer hears of it. */
 #define RELEASE_BYTES (RF_RING_BYTES / 4)
 
@@ -51,19 +50,19 @@ static ssize_t offer(
 	struct net *net, struct conn *conn, const void *bytes, size_t count)
 {
 	size_t buffered = buffer_used(&conn->out);
-	struct iovec parts[2] = {
-		{conn->out.bytes + conn->out.start, buffered},
-		{(void *)bytes, count},
-	};
-	struct msghdr all = {
-		.msg_iov = &parts[buffered ? 0 : 1],
-		.msg_iovlen = buffered ? 2 : 1,
-	};
-	ssize_t took =
-		count ? sendmsg(conn->fd, &all, MSG_NOSIGNAL | MSG_DONTWAIT)
-		      : send(conn->fd, parts[0].iov_base, buffered,
-				MSG_NOSIGNAL | MSG_DONTWAIT);
+	struct iovec parts[2];
+	struct msghdr all = {.msg_iov = parts};
+	ssize_t took;
 
+	if (buffered)
+		parts[all.msg_iovlen++] = (struct iovec){
+			conn->out.bytes + conn->out.start, buffered};
+	if (count)
+		parts[all.msg_iovlen++] = (struct iovec){(void *)bytes, count};
+	took = all.msg_iovlen == 1
+		       ? send(conn->fd, parts[0].iov_base, parts[0].iov_len,
+				 MSG_NOSIGNAL | MSG_DONTWAIT)
+		       : sendmsg(conn->fd, &all, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (took < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -1;
 	conn->active_at_ms = net->now_ms;

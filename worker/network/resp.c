@@ -97,13 +97,16 @@ static size_t read_number(
 }
 
 /* One head line at `done`: mark, number, \r and any byte. Moves `done` behind
- * it and returns CODEC_REQUEST (meaning: go on). */
+ * it and returns CODEC_REQUEST (meaning: go on). Not *valid: the line is
+ * something else. */
 static enum codec_result read_head(struct codec_request *req, const uint8_t *in,
-	size_t bytes, int64_t *value, bool *valid)
+	size_t bytes, uint8_t mark, int64_t *value, bool *valid)
 {
-	size_t end = read_number(in, bytes, req->done + 1, value);
 	const uint8_t *found;
+	size_t end = 0;
 
+	if (req->done < bytes && in[req->done] == mark)
+		end = read_number(in, bytes, req->done + 1, value);
 	*valid = end != 0;
 	if (!end) {
 		if (req->seen < req->done)
@@ -127,7 +130,7 @@ static enum codec_result parse_array(struct codec_request *req,
 {
 	int64_t count = 0;
 	bool valid;
-	enum codec_result got = read_head(req, in, bytes, &count, &valid);
+	enum codec_result got = read_head(req, in, bytes, '*', &count, &valid);
 
 	if (got == CODEC_ERROR)
 		return fail(req, "too big mbulk count string");
@@ -150,7 +153,7 @@ static enum codec_result parse_head(struct codec_request *req,
 	size_t start = req->done;
 	int64_t length = 0;
 	bool valid;
-	enum codec_result got = read_head(req, in, bytes, &length, &valid);
+	enum codec_result got = read_head(req, in, bytes, '$', &length, &valid);
 
 	if (got == CODEC_ERROR)
 		return fail(req, "too big bulk count string");

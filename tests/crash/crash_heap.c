@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* crash_heap.c -- death in the allocator: take, give, split, join, grow. */
+#include "script.h"
+#include <errno.h>
+
+#define PAGE 4096
+
+/* The heap begins with GROW_PAGES of pages.c and may grow by a few more. All
+ * but its two ends is to be one large block. */
+static const struct geometry near_end = {
+	.page_max = 1024 + 40,
+	.heap = {{0, 24}, {1016, 48}},
+};
+#define MIDDLE TAKE(299, 1, 1002 * PAGE)
+
+/* 20 of the 96 pages of the default geometry hold the script's root. */
+#define REST_PAGES 76
+
+static const struct scenario scenarios[] = {
+	SCRIPT("a_block_of_a_run_with_room_is_taken_or_not", 1,
+		BEFORE(TAKE(0, 3, 40), COMMIT), ACT(TAKE(3, 1, 40), COMMIT)),
+	SCRIPT("the_first_block_of_a_run_is_taken_or_not", 1, BEFORE(COMMIT),
+		ACT(TAKE(0, 1, 600), COMMIT)),
+	SCRIPT("the_last_block_of_a_run_is_taken_or_not", 1,
+		BEFORE(TAKE(0, 255, 16), COMMIT),
+		ACT(TAKE(255, 2, 16), COMMIT)),
+	SCRIPT("a_large_block_is_taken_or_not", 1, BEFORE(COMMIT),
+		ACT(TAKE(0, 1, 3 * PAGE), COMMIT)),
+	SCRIPT("a_large_block_of_just_that_length_is_taken_or_not", 1,
+		BEFORE(TAKE(0, 2, 3 * PAGE), COMMIT, GIVE(0, 1), COMMIT),
+		ACT(TAKE(2, 1, 3 * PAGE), COMMIT)),
+	SCRIPT_IN(&near_end, "the_heap_grows_or_not", 1,
+		BEFORE(MIDDLE, COMMIT), ACT(TAKE(1, 1, 10 * PAGE), COMMIT)),
+	SCRIPT_IN(&near_end, "a_growth_that_is_aborted_is_none", 0,
+		BEFORE(MIDDLE, COMMIT), ACT(TAKE(1, 1, 10 * PAGE), ABORT)),
+	SCRIPT_IN(&near_end, "blocks_beyond_the_old_end_are_given_or_not", 1,
+		BEFORE(MIDDLE, TAKE(1, 2, 10 * PAGE), COMMIT),
+		ACT(GIVE(1, 2), COMMIT)),
+	SCRIPT("an_arena_that_is_full_changes_nothing", 0, BEFORE(COMMIT),
+		ACT(TAKE(0, 1, 600), TAKE(1, 1, REST_PAGES * PAGE),
+			COMMIT_FAILS(-ENOMEM))),
+	SCRIPT("after_asking_for_too_much_the_rest_is_done_or_not", 1,
+		BEFORE(COMMIT),
+		ACT(TRY((REST_PAGES + 1) * PAGE), TAKE(0, 1, 50), COMMIT)),
+	SCRIPT("pages_of_an_empty_run_serve_a_large_block_or_not", 1,
+		BEFORE(TAKE(0, 1, 80), COMMIT, GIVE(0, 1), COMMIT,
+			TAKE(1, 1, (REST_PAGES - 8) * PAGE), COMMIT),
+		ACT(TAKE(2, 1, 3 * PAGE), COMMIT)),
+	SCRIPT("pages_of_an_empty_run_serve_another_class_or_not", 1,
+		BEFORE(TAKE(0, 1, 80), COMMIT, GIVE(0, 1), COMMIT,
+			TAKE(1, 1, (REST_PAGES - 8) * PAGE), COMMIT),
+		ACT(TAKE(2, 1, 32), COMMIT)),
+
+	SCRIPT("a_small_block_is_given_or_not", 1,
+		BEFORE(TAKE(0, 3, 40), COMMIT), ACT(GIVE(1, 1), COMMIT)),
+	SCRIPT("a_block_of_a_full_run_is_given_or_not", 1,
+		BEFORE(TAKE(0, 256, 16), COMMIT), ACT(GIVE(7, 1), COMMIT)),
+	SCRIPT("the_last_block_of_a_lone_run_is_given_or_not", 1,
+		BEFORE(TAKE(0, 1, 600), COMMIT), ACT(GIVE(0, 1), COMMIT)),
+	SCRIPT("an_empty_run_is_given_back_or_not", 1,
+		BEFORE(TAKE(0, 257, 16), COMMIT, GIVE(0, 1), COMMIT),
+		ACT(GIVE(256, 1), COMMIT)),
+	SCRIPT("a_large_block_between_others_is_given_or_not", 1,
+		BEFORE(TAKE(0, 5, 3 * PAGE), COMMIT), ACT(GIVE(2, 1), COMMIT)),
+	SCRIPT("a_large_block_joins_the_free_run_before_it_or_not", 1,
+		BEFORE(TAKE(0, 5, 3 * PAGE), COMMIT, GIVE(1, 1), COMMIT),
+		ACT(GIVE(2, 1), COMMIT)),
+	SCRIPT("a_large_block_joins_the_free_run_after_it_or_not", 1,
+		BEFORE(TAKE(0, 5, 3 * PAGE), COMMIT, GIVE(3, 1), COMMIT),
+		ACT(GIVE(2, 1), COMMIT)),
+	SCRIPT("a_large_block_joins_both_its_neighbours_or_not", 1,
+		BEFORE(TAKE(0, 5, 3 * PAGE), COMMIT, GIVE(1, 1), GIVE(3, 1),
+			COMMIT),
+		ACT(GIVE(2, 1), COMMIT)),
+	SCRIPT("many_blocks_are_given_in_one_commit_or_none", 1,
+		BEFORE(TAKE(0, 60, 24), TAKE(60, 5, 700), TAKE(65, 4, 9000),
+			COMMIT),
+		ACT(GIVE(0, 69), COMMIT)),
+
+	SCRIPT("takes_and_gives_that_are_aborted_are_none", 0,
+		BEFORE(TAKE(0, 3, 40), COMMIT),
+		ACT(TAKE(3, 2, 40), TAKE(5, 1, 9000), GIVE(0, 2), ABORT)),
+	SCRIPT("a_block_taken_and_given_at_once_is_none", 0,
+		BEFORE(TAKE(0, 3, 40), COMMIT),
+		ACT(TAKE(3, 1, 40), GIVE(3, 1), COMMIT)),
+	SCRIPT("blocks_change_places_or_not", 1,
+		BEFORE(TAKE(0, 3, 40), TAKE(3, 2, 9000), COMMIT),
+		ACT(GIVE(1, 1), TAKE(1, 1, 9000), GIVE(3, 1), TAKE(3, 1, 40),
+			COMMIT)),
+	SCRIPT("transactions_in_a_row_come_one_after_the_other", 3,
+		BEFORE(TAKE(0, 3, 40), COMMIT),
+		ACT(GIVE(1, 1), COMMIT, TAKE(3, 1, 9000), COMMIT,
+			TAKE(4, 1, 40), ABORT, GIVE(3, 1), COMMIT)),
+};
+
+int main(int argc, char **argv)
+{
+	(void)argc;
+	return sweep_main(
+		argv, scenarios, sizeof scenarios / sizeof *scenarios);
+}

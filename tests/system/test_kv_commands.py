@@ -1,0 +1,513 @@
+# SPDX-License-Identifier: MIT
+"""The kv worker answers as redis does, byte for byte.
+
+The oracle is kv_commands.txt, a transcript of redis-server 7.0; where a
+redis-server is installed it is checked as well, and random commands are sent
+to both.
+
+    test_kv_commands.py --record    write the replies of redis-server into it
+"""
+import codecs
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from service import (ReplyError, Wire, decode, encode, free_port, is_alive,
+                     wait_until)
+
+TRANSCRIPT = Path(__file__).with_name("kv_commands.txt")
+REDIS = shutil.which("redis-server")
+needs_redis = pytest.mark.skipif(not REDIS, reason="no redis-server to compare")
+
+
+# ---- the transcript ----
+
+def arguments(text):
+    """'SET "a\\n" {y*3}' -> [b"SET", b"a\\n", b"yyy"]"""
+    found = []
+    for quoted, plain in re.findall(r'"((?:[^"\\]|\\.)*)"|(\S+)', text):
+        plain = re.sub(r"\{(.)\*(\d+)\}", lambda m: m[1] * int(m[2]), plain)
+        found.append(plain.encode() or
+                     codecs.escape_decode(quoted.encode())[0])
+    return found
+
+
+class Step:
+    """One command and the replies it must get in RESP 2 and 3."""
+
+    def __init__(self, line):
+        self.line = line
+        self.replies = []
+        directive = re.match(r"@(\w+) ", line)
+        self.directive = directive[1] if directive else ""
+        self.text = line[directive.end():] if directive else line
+
+    def reply(self, proto):
+        return self.replies[0 if len(self.replies) == 1 else proto - 2]
+
+    def run(self, wire):
+        if self.directive == "sleep":
+            time.sleep(float(self.text))
+            return ""
+        wire.send(*arguments(self.text))
+        raw = raw_reply(wire)
+        if self.directive == "sorted":
+            return repr(sorted(decode(raw)[0]))
+        if self.directive == "facts":
+            return repr([[sorted(fact) if isinstance(fact, list) else fact
+                          for fact in command[:7]]
+                         for command in decode(raw)[0]])
+        return repr(raw)
+
+
+class Scenario:
+    def __init__(self, name):
+        self.name = name
+        self.steps = []
+
+
+def read_transcript():
+    """(the lines before the first scenario, scenarios)"""
+    head, scenarios = [], []
+    for line in TRANSCRIPT.read_text().splitlines():
+        if line.startswith("== "):
+            scenarios.append(Scenario(line[3:]))
+        elif not scenarios:
+            head.append(line)
+        elif line.startswith("  "):
+            scenarios[-1].steps[-1].replies.append(line[2:])
+        elif line:
+            scenarios[-1].steps.append(Step(line))
+    return head, scenarios
+
+
+def raw_reply(wire):
+    """The bytes of the next reply."""
+    while True:
+        used = decode(wire.buffer)[1]
+        if used:
+            raw = bytes(wire.buffer[:used])
+            del wire.buffer[:used]
+            return raw
+        if not wire.receive_once():
+            raise EOFError("the connection was closed")
+
+
+def play(scenario, wire, proto):
+    """What each step gets."""
+    wire.call("HELLO", proto)
+    wire.call("FLUSHALL")
+    return [step.run(wire) for step in scenario.steps]
+
+
+SCENARIOS = read_transcript()[1]
+
+
+class Redis:
+    """A redis-server of one's own."""
+
+    def __init__(self):
+        self.port = free_port()
+        self.directory = tempfile.TemporaryDirectory()
+        self.process = subprocess.Popen(
+            [REDIS, "--port", str(self.port), "--save", "", "--appendonly",
+             "no", "--databases", "1", "--dir", self.directory.name],
+            stdout=subprocess.DEVNULL)
+        wait_until(self.answers, "redis-server answers")
+
+    def answers(self):
+        try:
+            with self.raw() as wire:
+                return wire.call("PING") == b"PONG"
+        except OSError:
+            return False
+
+    def raw(self):
+        return Wire(("127.0.0.1", self.port))
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+        self.directory.cleanup()
+
+
+@pytest.fixture(scope="module")
+def redis():
+    server = Redis()
+    yield server
+    server.stop()
+
+
+def assert_as_recorded(server, scenario, proto):
+    with server.raw() as wire:
+        for step, got in zip(scenario.steps, play(scenario, wire, proto)):
+            if step.replies:
+                assert got == step.reply(proto), step.line
+
+
+@pytest.mark.parametrize("proto", (2, 3))
+def test_every_reply_is_that_of_the_transcript(service, proto):
+    kv = service()
+    for scenario in SCENARIOS:
+        assert_as_recorded(kv, scenario, proto)
+    assert kv.status()["crashes"] == 0
+
+
+@needs_redis
+@pytest.mark.parametrize("proto", (2, 3))
+def test_the_transcript_is_what_redis_answers(redis, proto):
+    with redis.raw() as wire:
+        info = wire.call("INFO", "server").decode()
+    if "redis_version:7.0." not in info:
+        pytest.skip("the redis-server installed is not 7.0")
+    for scenario in SCENARIOS:
+        assert_as_recorded(redis, scenario, proto)
+
+
+# ---- random commands ----
+
+KEYS = ["a", "b", "c", "d", "", "\0", "k" * 100]
+NUMBERS = ["0", "1", "-1", "7", "-300", "9223372036854775807",
+           "-9223372036854775808", "9223372036854775808", "x", "", "1.5"]
+# In s, far enough from now that no rounding shows.
+SPANS = ["100", "2000", "-5", "0", "x", "9223372036854775807"]
+
+
+def random_text(choose):
+    kind = choose.randrange(4)
+    if kind == 0:
+        return choose.choice(NUMBERS)
+    if kind == 1:
+        return choose.choice("xyz") * choose.randrange(20)
+    if kind == 2:
+        return choose.choice("xyz") * choose.randrange(200)
+    return choose.choice("xyz") * choose.choice((0, 5000, 17000, 40000))
+
+
+def random_position(choose):
+    return str(choose.choice((choose.randrange(-50, 50),
+                              choose.randrange(-6000, 20000))))
+
+
+def random_options(choose, words, most):
+    options = []
+    for word in choose.sample(words, choose.randrange(most + 1)):
+        options.append(word)
+        if word in ("EX", "EXAT"):
+            options.append(choose.choice(SPANS))
+    return options
+
+
+def shapes(choose):
+    """Commands whose replies do not depend on time or order."""
+    key, other = choose.choice(KEYS), choose.choice(KEYS)
+    text, number = random_text(choose), choose.choice(NUMBERS)
+    span = choose.choice(SPANS)
+    some = [choose.choice(KEYS) for _ in range(choose.randrange(1, 4))]
+    pairs = [word for one in some for word in (one, random_text(choose))]
+    expire = random_options(choose, ["NX", "XX", "GT", "LT"], 2)
+    return [
+        ["SET", key, text], ["SET", key, text], ["GET", key], ["GET", key],
+        ["SET", key, text, *random_options(
+            choose, ["NX", "XX", "GET", "KEEPTTL", "EX"], 3)],
+        ["GETSET", key, text], ["GETDEL", key], ["SETNX", key, text],
+        ["SETEX", key, span, text], ["MGET", *some], ["MSET", *pairs],
+        ["MSETNX", *pairs], ["APPEND", key, text], ["STRLEN", key],
+        ["GETRANGE", key, random_position(choose), random_position(choose)],
+        ["SETRANGE", key, random_position(choose), text],
+        ["INCR", key], ["DECR", key], ["INCRBY", key, number],
+        ["DECRBY", key, number], ["INCRBYFLOAT", key, number],
+        ["DEL", *some], ["UNLINK", *some], ["EXISTS", *some], ["TYPE", key],
+        ["RENAME", key, other], ["RENAMENX", key, other],
+        ["EXPIRE", key, span, *expire], ["PERSIST", key], ["DBSIZE"],
+        ["EXPIREAT", key, choose.choice(("33177117420", "1", "x")), *expire],
+    ]
+
+
+@needs_redis
+@pytest.mark.parametrize("proto", (2, 3))
+def test_random_commands_get_the_replies_of_redis(service, redis, proto):
+    kv = service()
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    choose = random.Random(seed)
+    with kv.raw() as ours, redis.raw() as theirs:
+        for wire in (ours, theirs):
+            wire.call("HELLO", proto)
+            wire.call("FLUSHALL")
+        for _ in range(150):
+            batch = [choose.choice(shapes(choose)) for _ in range(50)]
+            for wire in (ours, theirs):
+                wire.send_raw(b"".join(encode(*words) for words in batch))
+            for words in batch:
+                assert raw_reply(ours) == raw_reply(theirs), \
+                    [word[:60] for word in words]
+        for key in KEYS:
+            for command in ("GET", "TTL"):
+                assert ours.call(command, key) == theirs.call(command, key)
+
+
+# ---- what no transcript can say ----
+
+def test_a_scan_sees_every_key_that_stays(service):
+    with service().raw() as wire:
+        stay = {b"stay:%d" % i for i in range(3000)}
+        wire.pipeline([["SET", key, "1"] for key in stay])
+        seen, cursor, round_ = set(), b"0", 0
+        while True:
+            cursor, keys = wire.call("SCAN", cursor, "COUNT", "20")
+            seen.update(keys)
+            if cursor == b"0":
+                break
+            # Grow to several times the size, then shrink again.
+            verb = ["SET", "1"] if round_ < 60 else ["DEL"]
+            first = round_ % 60 * 200
+            wire.pipeline([[verb[0], f"come:{i}", *verb[1:]]
+                           for i in range(first, first + 200)])
+            round_ += 1
+        assert stay <= seen
+
+
+def test_scan_with_a_pattern_returns_what_keys_returns(service):
+    with service().raw() as wire:
+        wire.pipeline([["SET", f"key:{i}", "1"] for i in range(1000)])
+        found, cursor = [], b"0"
+        while True:
+            cursor, keys = wire.call("SCAN", cursor, "MATCH", "*7?")
+            found += keys
+            if cursor == b"0":
+                break
+        assert sorted(found) == sorted(wire.call("KEYS", "*7?"))
+        assert len(found) == 100
+
+
+def test_every_key_comes_up_at_random(service):
+    with service().raw() as wire:
+        wire.pipeline([["SET", str(i), "1"] for i in range(50)])
+        drawn = set(wire.pipeline([["RANDOMKEY"]] * 2000))
+        assert len(drawn) == 50
+
+
+def test_expired_keys_go_by_themselves(service):
+    with service().raw() as wire:
+        wire.pipeline([["SET", f"go:{i}", "1", "PX", str(50 + i % 500)]
+                       for i in range(5000)])
+        wire.pipeline([["SET", f"stay:{i}", "1", "EX", "100"]
+                       for i in range(100)])
+        wait_until(lambda: wire.call("DBSIZE") == 100, "5000 keys expire")
+        assert b"expired_keys:5000\r\n" in wire.call("INFO", "stats")
+        assert b"keys=100,expires=100," in wire.call("INFO", "keyspace")
+
+
+def used_bytes(wire):
+    info = wire.call("INFO", "memory").decode()
+    return int(re.search(r"used_memory:(\d+)", info)[1])
+
+
+def test_flushed_memory_comes_back_by_itself(service):
+    with service(arena_max="64M").raw() as wire:
+        before = used_bytes(wire)
+        for _ in range(3):              # three times what the arena holds
+            for batch in range(20):
+                wire.pipeline([["SET", f"{batch}:{i}", "x" * 1000,
+                                *(["EX", "1000"] if i % 2 else [])]
+                               for i in range(1500)])
+            assert wire.call("DBSIZE") == 30000
+            assert wire.call("FLUSHALL") == b"OK"
+            assert wire.call("DBSIZE") == 0
+            wait_until(lambda: used_bytes(wire) < before + 10_000,
+                       "memory comes back")
+
+
+def test_a_crash_while_flushing_goes_on_flushing(service):
+    with service().raw() as wire:
+        before = used_bytes(wire)
+        wire.pipeline([["SET", str(i), "x" * 100] for i in range(50000)])
+        wire.send_raw(encode("FLUSHALL") + encode("DEBUG", "SEGFAULT"))
+        assert wire.read() == b"OK"
+        assert str(wire.read()).startswith("CRASHED")
+        assert wire.call("DBSIZE") == 0
+        wait_until(lambda: used_bytes(wire) < before + 10_000,
+                   "memory comes back")
+
+
+def test_dying_in_the_middle_of_a_change_leaves_nothing_of_it(service):
+    kv = service()
+    with kv.raw() as wire:
+        wire.pipeline([["SET", str(i), "v"] for i in range(20)])
+        wire.call("EXPIRE", "1", "1000")
+        for _ in range(3):
+            with pytest.raises(ReplyError, match="CRASHED"):
+                wire.call("DEBUG", "OOPS-IN-TX")
+            assert wire.call("DBSIZE") == 20
+            assert wire.call("EXISTS", "oops") == 0
+            assert sorted(wire.call("KEYS", "*")) == \
+                sorted(str(i).encode() for i in range(20))
+
+
+def test_crash_tests_need_the_configuration_to_allow_them(service):
+    kv = service(business_allow_crash_test="no")
+    pid = kv.business_pid
+    with kv.raw() as wire:
+        for how in ("SEGFAULT", "ABORT", "SPIN", "OOPS-IN-TX"):
+            with pytest.raises(ReplyError, match=r"allow_crash_test = yes in "
+                                                 r"the section \[business\]"):
+                wire.call("DEBUG", how)
+    assert is_alive(pid)
+
+
+def test_hello_changes_the_protocol_and_says_who_answers(service):
+    with service().raw() as wire:
+        two = wire.call("HELLO")
+        assert wire.call("GET", "x") is None
+        wire.send("HELLO", "3", "SETNAME", "me", "AUTH", "default", "any")
+        raw = raw_reply(wire)
+        assert raw.startswith(b"%7\r\n")
+        three = decode(raw)[0]
+        assert two[0::2] == three[0::2] == [
+            b"server", b"version", b"proto", b"id", b"mode", b"role",
+            b"modules"]
+        assert (two[5], three[5]) == (2, 3)
+        assert two[7] == three[7] == wire.call("CLIENT", "ID")
+        assert wire.call("CLIENT", "GETNAME") == b"me"
+        wire.send("GET", "x")
+        assert raw_reply(wire) == b"_\r\n"
+
+
+def test_each_connection_has_an_id_and_a_name_of_its_own(service):
+    kv = service()
+    with kv.raw() as one, kv.raw() as two:
+        assert one.call("CLIENT", "ID") != two.call("CLIENT", "ID")
+        assert one.call("CLIENT", "SETNAME", "one") == b"OK"
+        assert one.call("CLIENT", "SETINFO", "lib-name", "wire") == b"OK"
+        assert one.call("CLIENT", "SETINFO", "LIB-VER", "1.0") == b"OK"
+        with pytest.raises(ReplyError, match="Unrecognized option 'x'"):
+            one.call("CLIENT", "SETINFO", "x", "y")
+        info = one.call("CLIENT", "INFO").decode()
+        assert "name=one " in info and "lib-name=wire lib-ver=1.0" in info
+        assert "addr=127.0.0.1:" in info
+        assert two.call("CLIENT", "GETNAME") is None
+    with kv.raw() as three:
+        assert three.call("CLIENT", "GETNAME") is None
+
+
+def test_quit_is_answered_before_the_end(service):
+    with service().raw() as wire:
+        wire.send_raw(encode("SET", "a", "1") + encode("QUIT") +
+                      encode("SET", "a", "2"))
+        assert wire.read_to_end() == b"+OK\r\n+OK\r\n"
+
+
+def test_time_is_now(service):
+    with service().raw() as wire:
+        seconds, microseconds = (int(n) for n in wire.call("TIME"))
+        assert abs(seconds + microseconds / 1e6 - time.time()) < 10
+
+
+def test_info_tells_of_the_service(service):
+    kv = service()
+    with kv.raw() as wire:
+        wire.call("SET", "a", "1")
+        info = wire.call("INFO").decode()
+        sections = re.findall(r"^# (\w+)\r$", info, re.M)
+        assert sections == ["Server", "Clients", "Memory", "Stats",
+                            "Keyspace", "Refork"]
+        for line in ("redis_version:7.0.", "connected_clients:1\r",
+                     "db0:keys=1,expires=0", "crashes:0\r",
+                     f"service:{kv.name}\r",
+                     f"supervisor_pid:{kv.supervisor_pid}\r",
+                     f"business_pid:{kv.business_pid}\r",
+                     f"network_pid:{kv.network_pid}\r",
+                     f"arena_max_bytes:{64 << 20}\r"):
+            assert f"\n{line}" in info, line
+        assert wire.call("INFO", "nothing") == b""
+        assert wire.call("INFO", "CLIENTS", "x").startswith(b"# Clients")
+        assert wire.call("INFO", "everything").decode().count("# ") == 6
+
+
+def test_config_get_shows_the_ini_under_the_names_of_redis(service):
+    kv = service(network_max_clients="123", network_tcp_keepalive="2min",
+                 network_max_request="1M", network_client_idle_timeout="1h")
+    with kv.raw() as wire:
+        def get(name):
+            return wire.call("CONFIG", "GET", name)[1].decode()
+        assert get("maxclients") == "123"
+        assert get("tcp-keepalive") == "120"
+        assert get("timeout") == "3600"
+        assert get("proto-max-bulk-len") == str(1 << 20)
+        assert get("maxmemory") == str(64 << 20)
+        assert get("port") == str(kv.port)
+        with pytest.raises(ReplyError, match="string exceeds maximum"):
+            wire.call("SETRANGE", "a", (1 << 20) - 1, "xx")
+        assert wire.call("SETRANGE", "a", (1 << 20) - 2, "xx") == 1 << 20
+
+
+def test_command_lists_what_there_is(service):
+    with service().raw() as wire:
+        names = {command[0] for command in wire.call("COMMAND")}
+        assert len(names) == wire.call("COMMAND", "COUNT")
+        assert names == set(wire.call("COMMAND", "LIST"))
+        assert wire.call("COMMAND", "DOCS") == []
+        for name in names - {b"quit"}:
+            try:
+                wire.call(name, *["x"] * 20)
+            except ReplyError as error:
+                assert "unknown command" not in str(error), name
+
+
+def test_long_strings_grow_and_shrink_in_place_or_not(service):
+    """Each size against a bytes object as the model."""
+    choose = random.Random(1)
+    model = b""
+    with service(arena_max="256M").raw() as wire:
+        wire.call("SET", "k", "")
+        for _ in range(300):
+            piece = bytes([choose.randrange(256)]) * choose.choice(
+                (1, 10, 100, 5000, 20000, 300000))
+            at = choose.randrange(len(model) + 10)
+            if choose.random() < 0.4:
+                model += piece
+                assert wire.call("APPEND", "k", piece) == len(model)
+            elif choose.random() < 0.8:
+                model = (model.ljust(at, b"\0")[:at] + piece +
+                         model[at + len(piece):])
+                assert wire.call("SETRANGE", "k", at, piece) == len(model)
+            else:
+                model = piece
+                wire.call("SET", "k", piece)
+            assert wire.call("GET", "k") == model
+
+
+# ---- recording ----
+
+def record():
+    head, scenarios = read_transcript()
+    server = Redis()
+    try:
+        for scenario in scenarios:
+            with server.raw() as two, server.raw() as three:
+                played = zip(scenario.steps, play(scenario, two, 2),
+                             play(scenario, three, 3))
+                for step, reply2, reply3 in played:
+                    step.replies = sorted({reply2, reply3},
+                                          key=(reply2, reply3).index)
+                    step.replies = [r for r in step.replies if r]
+    finally:
+        server.stop()
+    with open(TRANSCRIPT, "w") as out:
+        print(*head, sep="\n", file=out, end="")
+        for scenario in scenarios:
+            print(f"\n== {scenario.name}", file=out)
+            for step in scenario.steps:
+                print(step.line, *(f"  {r}" for r in step.replies), sep="\n",
+                      file=out)
+
+
+if __name__ == "__main__" and sys.argv[1:] == ["--record"]:
+    record()

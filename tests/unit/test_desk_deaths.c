@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/* test_desk_deaths.c -- each request once, however often its process dies.
+ *
+ * The business side runs in a forked child that holds the lease; this process
+ * plays the network side, kills the child, forks the next one, and keeps count.
+ */
+#include "by_hand.h"
+#include <poll.h>
+
+#define ANN CONN(1, 0)
+#define BOB CONN(2, 1)
+
+static int wait_bell(int bell, int wait_ms)
+{
+	struct pollfd on = {.fd = bell, .events = POLLIN};
+	uint64_t rings;
+
+	if (poll(&on, 1, wait_ms) != 1)
+		return -ETIMEDOUT;
+	return read(bell, &rings, sizeof rings) > 0 ? 0 : -errno;
+}
+
+static void wait_for_the_bell(struct desk *waiting, int wait_ms)
+{
+	wait_bell(waiting->channel->bell_business, wait_ms);
+}
+
+/* What a business child does, from its fork on; until nothing waits, or, when
+ * told so, for ever. */
+static int serve(void *for_ever)
+{
+	if (rf_lease_take(5000, false) < 0)
+		return 1;
+	init_desk();
+	desk.wait = wait_for_the_bell;
+	if (desk_open(&desk, 1024) != 0)
+		return 2;
+	do {
+		int done = desk_round(&desk);
+
+		if (done < 0)
+			return 3;
+		desk_tick(&desk);
+		if (done == 0 && for_ever == NULL)
+			break;
+		if (done == 0)
+			desk_sleep(&desk);
+	} while (true);
+	rf_lease_give();
+	return 0;
+}
+
+static int set_up_given(void **state)
+{
+	int error = set_up(state);
+
+	rf_lease_give();
+	return error;
+}
+
+static int tear_down_given(void **state)
+{
+	rf_lease_take(5000, true);
+	return tear_down(state);
+}
+
+/* ---- poison ---- */
+
+static void a_request_that_kills_twice_is_skipped_with_an_error(void **state)
+{
+	(void)state;
+	open_conn(ANN);
+	ask(ANN, "add");
+	ask(ANN, "die");
+	ask(ANN, "add");
+	assert_int_equal(exit_of(run_child(serve, NULL)), 9);
+	expect(ANN, RF_MSG_REPLY, "1"); /* what was committed is shown */
+	expect_no_answer();
+	assert_int_equal(exit_of(run_child(serve, NULL)), 9);
+	expect_no_answer();
+	assert_int_equal(exit_of(run_child(serve, NULL)), 0);
+	expect(ANN, RF_MSG_ERROR, "CRASHED ");
+	expect(ANN, RF_MSG_REPLY, "2");
+	expect_no_answer();
+	assert_int_equal(trial->number, 2);
+	assert_int_equal(status->business.quarantined, 1);
+	assert_int_equal(RF_SUPER->desk.quarantined, 1);
+}
+
+static void each_poisoned_request_has_its_own_two_attempts(void **state)
+{
+	(void)state;
+	open_conn(ANN);
+	for (int i = 0; i < 5; i++)
+		ask(ANN, "die");
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(exit_of(run_child(serve, NULL)), 9);
+	assert_int_equal(exit_of(run_child(serve, NULL)), 0);
+	for (int i = 0; i < 5; i++)
+		expect(ANN, RF_MSG_ERROR, "CRASHED ");
+	assert_int_equal(RF_SUPER->desk.quarantined, 5);
+	assert_int_equal(trial->number, 0);
+}
+
+static void a_worker_sees_which_attempt_it_is(void **state)
+{
+	(void)state;
+	rf_lease_take(0, false);
+	open_conn(ANN);
+	run_desk();
+	ask(ANN, "echo");
+	/* As a death in the first attempt leaves it. */
+	RF_SUPER->desk.attempt = RF_SUPER->desk.request_pos << 8 | 1;
+	run_desk();
+	assert_int_equal(trial_attempt, 2);
+	ask(ANN, "echo");
+	run_desk();
+	assert_int_equal(trial_attempt, 1);
+	ask(ANN, "add");
+	RF_SUPER->desk.attempt = RF_SUPER->desk.request_pos << 8 | 2;
+	run_desk();
+	expect(ANN, RF_MSG_REPLY, "");
+	expect(ANN, RF_MSG_REPLY, "");
+	expect(ANN, RF_MSG_ERROR, "CRASHED ");
+	assert_int_equal(trial->number, 0);
+	rf_lease_give();
+}
+
+/* ---- channels ---- */
+
+static void a_new_channel_ends_the_connections_of_the_old(void **state)
+{
+	(void)state;
+	open_conn(ANN);
+	open_conn(BOB);
+	ask(ANN, "add");
+	ask(ANN, "add");
+	assert_int_equal(run_child(serve, NULL), 0);
+	ask(ANN, "die"); /* of this, nothing is left */
+	assert_int_equal(exit_of(run_child(serve, NULL)), 9);
+	rf_channel_reset(&channel);
+	request_head = reply_pos = 0;
+	assert_int_equal(run_child(serve, NULL), 0);
+	assert_int_equal(trial->closed, 2);
+	open_conn(ANN);
+	ask(ANN, "add");
+	ask(BOB, "add");
+	assert_int_equal(run_child(serve, NULL), 0);
+	expect(ANN, RF_MSG_REPLY, "3");
+	expect(BOB, RF_MSG_ERROR, "ERR ");
+	expect_no_answer();
+	assert_int_equal(trial->closed, 2);
+}
+
+static void what_was_committed_but_not_shown_is_shown_by_the_next(void **state)
+{
+	uint64_t head, tail;
+
+	(void)state;
+	open_conn(ANN);
+	assert_int_equal(run_child(serve, NULL), 0);
+	head = channel.shm->reply.head;
+	tail = channel.shm->request.tail;
+	ask(ANN, "add");
+	ask(ANN, "big 2000000");
+	assert_int_equal(run_child(serve, NULL), 0);
+	/* As if it had died before it showed anything. */
+	channel.shm->reply.head = head;
+	channel.shm->request.tail = tail;
+	expect_no_answer();
+	assert_int_equal(run_child(serve, NULL), 0);
+	assert_int_equal(channel.shm->request.tail, request_head);
+	expect(ANN, RF_MSG_REPLY, "1");
+	{
+		struct answer got;
+
+		assert_true(take_answer(&got));
+		assert_true(is_filled((const uint8_t *)got.at, 2000000, 'b'));
+	}
+	expect_no_answer();
+	assert_int_equal(trial->number, 2);
+}
+
+/* ---- kills at any moment ---- */
+
+#define KILLS 400
+
+static pid_t business;
+static uint64_t asked, answered;
+
+static void start_business(void)
+{
+	static int for_ever;
+
+	random_word();
+	business = fork_child(serve, &for_ever);
+}
+
+/* Ask for a while: small replies, pushes and now and then a large one. */
+static void ask_some(void)
+{
+	size_t count = random_below(40);
+
+	if (asked - answered > 500)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		char words[40] = "add";
+
+		if (random_below(50) == 0)
+			strcpy(words, "add 300000");
+		else if (random_below(3) == 0)
+			snprintf(words, sizeof words, "add %u",
+				(unsigned)random_below(3000));
+		ask(asked % 2 == 0 ? ANN : BOB, words);
+		asked++;
+	}
+	rf_bell_ring(channel.bell_business);
+}
+
+static void check_answers(void)
+{
+	struct answer got;
+	char text[24];
+
+	while (take_answer(&got)) {
+		assert_int_equal(
+			got.msg.conn_id, answered % 2 == 0 ? ANN : BOB);
+		assert_int_equal(got.msg.type, RF_MSG_REPLY);
+		answered++;
+		snprintf(text, sizeof text, "%llu",
+			(unsigned long long)answered);
+		assert_true(got.bytes >= strlen(text));
+		assert_memory_equal(got.at, text, strlen(text));
+		rf_ring_release(&channel.reply.ring, reply_pos);
+		rf_bell_ring(channel.bell_business);
+	}
+}
+
+/* A request may be run twice by a death, and is skipped after two. With kills
+ * from outside that is not its fault: give each its time. */
+static void wait_for_progress(void)
+{
+	uint64_t before = answered;
+
+	for (int i = 0; answered == before && asked > answered; i++) {
+		check_answers();
+		nap_us(100);
+		if (i > 100000)
+			fail_msg("no progress after request %llu",
+				(unsigned long long)answered);
+	}
+}
+
+static void each_request_takes_effect_once_through_kills(void **state)
+{
+	unsigned undone = 0;
+
+	(void)state;
+	asked = answered = 0;
+	open_conn(ANN);
+	open_conn(BOB);
+	start_business();
+	for (int i = 0; i < KILLS; i++) {
+		ask_some();
+		if (random_below(2) == 0)
+			check_answers();
+		nap_us((unsigned)random_below(1500));
+		kill_child(business);
+		undone += RF_SUPER->log_tail != 0;
+		start_business();
+		wait_for_progress();
+	}
+	while (answered < asked)
+		wait_for_progress();
+	kill_child(business);
+	assert_int_equal(trial->number, asked);
+	expect_no_answer();
+	assert_true(asked > KILLS);
+	assert_true(undone > 0);
+	assert_int_equal(RF_SUPER->desk.quarantined, 0);
+}
+
+#define DEATH(name)                                                            \
+	cmocka_unit_test_setup_teardown(name, set_up_given, tear_down_given)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		DEATH(a_request_that_kills_twice_is_skipped_with_an_error),
+		DEATH(each_poisoned_request_has_its_own_two_attempts),
+		DEATH(a_worker_sees_which_attempt_it_is),
+		DEATH(a_new_channel_ends_the_connections_of_the_old),
+		DEATH(what_was_committed_but_not_shown_is_shown_by_the_next),
+		DEATH(each_request_takes_effect_once_through_kills),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

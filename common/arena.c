@@ -118,9 +118,13 @@ void rf_arena_use(struct rf_segment *seg)
 	rf_arena_segment = seg;
 }
 
-void rf_arena_publish(uint32_t state_version)
+void rf_arena_set_state_version(uint32_t state_version)
 {
-	RF_SUPER->state_version = state_version;
+	RF_SET(RF_SUPER->state_version, state_version);
+}
+
+void rf_arena_publish(void)
+{
 	rf_ordered();
 	RF_SUPER->marker = RF_ARENA_MAGIC;
 }

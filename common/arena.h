@@ -36,8 +36,12 @@ int rf_arena_format(struct rf_segment *seg, const struct rf_arena_conf *conf);
 int rf_arena_adopt(struct rf_segment *seg, const struct rf_arena_conf *conf,
 	char *reason, size_t reason_bytes, uint32_t *state_version_found);
 
+/* What the managers are now, after a build or a migration. Part of their
+ * transaction. */
+void rf_arena_set_state_version(uint32_t state_version);
+
 /* The build is complete: write the marker (last). */
-void rf_arena_publish(uint32_t state_version);
+void rf_arena_publish(void);
 
 /* ---- the lease ---- */
 

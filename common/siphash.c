@@ -53,7 +53,9 @@ static inline uint64_t last_word(const uint8_t *from, size_t bytes)
 	uint64_t word = (uint64_t)bytes << 56;
 	size_t rest = bytes & 7;
 
-	if (bytes >= 8 && rest > 0)
+	if (rest == 0)
+		return word;
+	if (bytes >= 8)
 		return word | load(from + bytes - 8) >> (64 - 8 * rest);
 	for (size_t i = 0; i < rest; i++)
 		word |= (uint64_t)from[i] << (8 * i);

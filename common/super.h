@@ -91,7 +91,7 @@ struct rf_super {
 	/* Constant once rf_arena_publish() has written the marker. */
 	uint64_t marker; /* RF_ARENA_MAGIC, stored last */
 	uint32_t format;
-	uint32_t state_version; /* changed before the first fork only */
+	uint32_t state_version; /* (log) before the first fork only */
 	uint64_t base;
 	uint64_t segment_bytes;
 	uint64_t max_bytes;

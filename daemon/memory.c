@@ -106,6 +106,7 @@ static void process_title(int pid, char *title, size_t bytes)
 static int open_locked(struct service *s, struct fault *fault)
 {
 	char path[128], title[128] = "";
+	char who[192] = "a process that cannot be named";
 	struct stat st;
 	int pid, rc;
 
@@ -118,10 +119,12 @@ static int open_locked(struct service *s, struct fault *fault)
 		if (rc != -EWOULDBLOCK)
 			return rc;
 	}
+	if (pid)
+		snprintf(who, sizeof(who), "process %d (%s)", pid, title);
 	fault_set(fault, EX_OSERR,
-		"arena %s is in use by process %d (%s): two daemons must not "
-		"share one; stop that one or give this one another refork.name",
-		path, pid, *title ? title : "its children, or a stranger");
+		"arena %s is in use by %s: two daemons must not share one; "
+		"stop that one or give this one another refork.name",
+		path, who);
 	return -EWOULDBLOCK;
 }
 
@@ -268,13 +271,14 @@ static int build_state(
 	}
 	if (rc)
 		rf_tx_fail(rc < 0 ? rc : -EINVAL);
+	rf_arena_set_state_version(worker->state_version);
 	rc = rf_tx_commit();
 	if (rc)
 		return fault_set(fault, EX_CONFIG,
 			"worker %s %s: its `%s` hook: %s; the arena is as it "
 			"was before",
 			worker->name, worker->version, hook, strerror(-rc));
-	rf_arena_publish(worker->state_version);
+	rf_arena_publish();
 	return 0;
 }
 

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* reload.c -- a configuration read again. */
+/* reload.c -- a configuration read again.
+ *
+ * What the supervisor looks at each time it needs it changes at once; the
+ * table of conf_keys.c says which keys these are.
+ */
 #include "reload.h"
 
 #include "conf/conf_value.h"
@@ -7,23 +11,6 @@
 #include <refork/log.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* What the supervisor looks at each time it needs it. */
-static const char *const live[] = {
-	"arena.on_stop",
-	"log.level",
-	"network.drain_timeout",
-	"restart.delay",
-	"restart.delay_max",
-};
-
-static bool is_live(const char *name)
-{
-	for (size_t i = 0; i < sizeof(live) / sizeof(*live); i++)
-		if (!strcmp(live[i], name))
-			return true;
-	return false;
-}
 
 /* Also right for lists: their texts are compared joined. */
 static bool same(const struct conf *a, const struct conf *b, const char *name)
@@ -41,7 +28,7 @@ static void take(struct service *s, const struct conf_key *key,
 	char why[160];
 	const char *text = conf_get(fresh, name);
 
-	if (!is_live(name))
+	if (key->applied != CONF_APPLIED_RELOAD)
 		rf_log(RF_LOG_WARNING,
 			"reload: %s is now %s in the configuration; takes "
 			"effect at restart",

@@ -97,7 +97,7 @@ RF_API uint64_t rf_dict_scan(const struct rf_dict *dict, uint64_t cursor,
 	void *context);
 
 /* Any entry, all equally likely; NULL when the dict is empty.
- * random: 64 random bits. Cost: O(1) expected, 1-3 us. */
+ * random: 64 random bits. Cost: O(1) expected, ~1 us. */
 RF_API struct rf_dict_entry *rf_dict_random(
 	const struct rf_dict *dict, uint64_t random);
 

@@ -35,9 +35,15 @@ static struct rf_channel *channel(void)
 	return &stage_here->channel;
 }
 
+/* Where the requests begin that are swept, and when. */
 static uint64_t *began_at(void)
 {
 	return &channel()->shm->reserved[0];
+}
+
+static uint64_t *began_at_ms(void)
+{
+	return &channel()->shm->reserved[1];
 }
 
 static void on_wait(struct desk *the_desk, int wait_ms)
@@ -99,6 +105,14 @@ static void work(void)
 {
 	while (desk_round(&desk) > 0)
 		;
+}
+
+/* Until it has nothing left to do. */
+static void tick(void)
+{
+	do
+		desk_tick(&desk);
+	while (desk.tick_at_ms <= desk.now_ms);
 }
 
 /* ---- what clients say ---- */
@@ -177,7 +191,7 @@ static void say(const char *line)
 	else if (strcmp(words[0], "wait") == 0)
 		clock_frozen_ms += (int64_t)number;
 	else if (strcmp(words[0], "tick") == 0)
-		desk_tick(&desk);
+		tick();
 	else
 		send_request(strtoul(words[0], NULL, 10), words + 1, count - 1);
 }
@@ -222,6 +236,7 @@ void front_prepare(const struct scenario *self)
 	if (front->fresh_channel)
 		renew_channel();
 	*began_at() = shm->request.head;
+	*began_at_ms() = (uint64_t)clock_frozen_ms;
 	for (size_t i = 0; front->says[i] != NULL; i++)
 		say(front->says[i]);
 	if (front->attempts > 0)
@@ -238,7 +253,7 @@ void front_act(const struct scenario *self)
 		start(front, RF_CONN_CHUNK + 1);
 	work();
 	if (front->tick)
-		desk_tick(&desk);
+		tick();
 }
 
 int front_check(const struct scenario *self)
@@ -247,6 +262,15 @@ int front_check(const struct scenario *self)
 
 	build(front->worker);
 	return front->worker->verify != NULL ? front->worker->verify() : 0;
+}
+
+void front_forget(const struct scenario *self, struct image *image)
+{
+	const struct front *front = self->arg;
+
+	build(front->worker);
+	if (front->forget != NULL)
+		front->forget(image);
 }
 
 /* Requests or replies from `pos` to `end`. */
@@ -275,6 +299,7 @@ void front_resume(const struct scenario *self, size_t undone, bool rung)
 	unsigned done, answered;
 	bool due;
 
+	clock_frozen_ms = (int64_t)*began_at_ms();
 	if (!front->fresh_channel && undone > 0 &&
 		rf_ring_peek(&ch->request.ring, MINE->request_pos, &msg) == 1 &&
 		MINE->attempt >> 8 != MINE->request_pos)

@@ -19,6 +19,8 @@
 
 struct front {
 	const struct rf_worker *worker;
+	/* What of the worker's memory means nothing; see sweep.h. */
+	void (*forget)(struct image *image);
 	/* "open N", "close N", "reset"; "N word..." is a request of connection
 	 * N, one of its words may be @LARGE: see STAGE_LARGE_BYTES. "wait MS"
 	 * lets the time pass, "tick" the worker. */
@@ -46,6 +48,7 @@ struct front {
 		.name = the_name, .geometry = the_geometry,                    \
 		.prepare = front_prepare, .act = front_act,                    \
 		.changes = the_changes, .check = front_check,                  \
+		.forget = front_forget,                                        \
 		.resume = front_resume, .resume_changes = fresh,               \
 		.finish = front_act, .tell = front_tell, .told = the_told,     \
 		.arg = &(const struct front) {                                 \
@@ -58,6 +61,7 @@ extern const struct geometry front_geometry, front_geometry_large;
 void front_prepare(const struct scenario *self);
 void front_act(const struct scenario *self);
 int front_check(const struct scenario *self);
+void front_forget(const struct scenario *self, struct image *image);
 void front_resume(const struct scenario *self, size_t undone, bool rung);
 void front_tell(const struct scenario *self, struct tale *tale);
 

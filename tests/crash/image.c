@@ -300,14 +300,8 @@ void image_load(const struct image *image, struct stage *stage)
 
 /* ---- meaning ---- */
 
-static void means(struct image *image, size_t at, size_t bytes)
+static void add_range(struct image *image, size_t at, size_t bytes)
 {
-	struct image_range *last = image->means + image->means_count - 1;
-
-	if (image->means_count > 0 && last->at + last->bytes == at) {
-		last->bytes += bytes;
-		return;
-	}
 	if (image->means_count == image->means_room) {
 		image->means_room = image->means_room * 2 + 64;
 		image->means = realloc(image->means,
@@ -316,6 +310,16 @@ static void means(struct image *image, size_t at, size_t bytes)
 			abort();
 	}
 	image->means[image->means_count++] = (struct image_range){at, bytes};
+}
+
+static void means(struct image *image, size_t at, size_t bytes)
+{
+	struct image_range *last = image->means + image->means_count - 1;
+
+	if (image->means_count > 0 && last->at + last->bytes == at)
+		last->bytes += bytes;
+	else
+		add_range(image, at, bytes);
 }
 
 static void block_means(struct image *image, size_t off, size_t bytes)
@@ -402,6 +406,26 @@ void image_read_meaning(struct image *image)
 	super_means(image);
 	for (size_t page = 0; page < count; page += run_in(image, page)->pages)
 		run_means(image, page);
+}
+
+void image_forget(struct image *image, const void *from, size_t bytes)
+{
+	size_t off = (uint64_t)from - RF_ARENA_BASE -
+		     image_super(image)->heap_off;
+	size_t at = heap_at(off), end = at + bytes;
+
+	for (size_t i = 0; i < image->means_count; i++) {
+		struct image_range *range = &image->means[i];
+		size_t range_end = range->at + range->bytes;
+
+		if (end <= range->at || at >= range_end)
+			continue;
+		if (at < range->at || end > range_end)
+			abort(); /* not in one live block */
+		range->bytes = at - range->at;
+		add_range(image, end, range_end - end);
+		return;
+	}
 }
 
 static const char *describe(

@@ -39,6 +39,8 @@ void image_load(const struct image *image, struct stage *stage);
 
 /* Note where an image has bytes that mean anything. Its arena must be sound. */
 void image_read_meaning(struct image *image);
+/* But these, of a live block, do not. */
+void image_forget(struct image *image, const void *from, size_t bytes);
 /* NULL, or how a stage differs from an image in what the image means. */
 const char *image_differs(const struct image *want, const struct stage *have);
 

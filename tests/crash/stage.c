@@ -66,7 +66,7 @@ int stage_format(const struct geometry *geometry)
 		return error;
 	/* The same hashes, so the same steps, in every run. */
 	memset(RF_SUPER->seed, 7, sizeof RF_SUPER->seed);
-	rf_arena_publish(1);
+	rf_arena_publish();
 	return 0;
 }
 

@@ -188,6 +188,14 @@ struct death {
 	bool of_heir;
 };
 
+/* `image` is what stands in our own stage. */
+static void read_meaning(struct image *image)
+{
+	image_read_meaning(image);
+	if (scenario->forget != NULL)
+		scenario->forget(scenario, image);
+}
+
 static void judge_state(struct death *death)
 {
 	const char *differs =
@@ -203,7 +211,7 @@ static void judge_state(struct death *death)
 		condemn("a change too many: %s", differs);
 	fresh = image_new();
 	image_capture(fresh, &judge.own);
-	image_read_meaning(fresh);
+	read_meaning(fresh);
 	judge.states[++death->state] = fresh;
 }
 
@@ -347,15 +355,16 @@ static void set_the_scene(void)
 	image_capture(judge.after, &judge.writer);
 	image_restore(judge.before, &judge.writer);
 	image_restore(judge.before, &judge.heir);
-	image_restore(judge.before, &judge.own);
 	stage_silence(&judge.writer);
+	image_restore(judge.after, &judge.own);
+	read_meaning(judge.after);
+	image_restore(judge.before, &judge.own);
+	read_meaning(judge.before);
 	if (rf_arena_check() != 0 ||
 		(scenario->check != NULL && scenario->check(scenario) != 0))
 		condemn("the state before is damaged already");
 	image_watch(judge.before);
 	image_watch(judge.after);
-	image_read_meaning(judge.before);
-	image_read_meaning(judge.after);
 	image_copy(judge.shadow, judge.before);
 	if (scenario->told != NULL &&
 		strcmp(scenario->told, verdict->tale.text) != 0)

@@ -37,6 +37,8 @@ struct scenario {
 	/* All below may be NULL. */
 	/* Walk what the scenario keeps; 0 when it is sound. */
 	int (*check)(const struct scenario *self);
+	/* image_forget() what means nothing; `image` is in place. */
+	void (*forget)(const struct scenario *self, struct image *image);
 	/* After the roll back of `undone` entries: what else a successor does
 	 * at once. `rung`: the network child's bell was heard before. */
 	void (*resume)(const struct scenario *self, size_t undone, bool rung);

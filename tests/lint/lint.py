@@ -32,7 +32,8 @@ LAYERS = {
 
 # The libraries beyond libc, and the only files that may know them.
 LIBRARY_USERS = {
-    r"ev\.h": ["daemon/supervisor.c", "daemon/control.c",
+    r"ev\.h": ["daemon/supervisor.c", "daemon/family.c",
+               "daemon/control.c",
                "worker/network/loop.c"],
     r"ini\.h": ["conf/ini_read.c"],
     r"systemd/.*": ["daemon/notify.c"],

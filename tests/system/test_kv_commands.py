@@ -211,7 +211,9 @@ def shapes(choose):
     span = choose.choice(SPANS)
     some = [choose.choice(KEYS) for _ in range(choose.randrange(1, 4))]
     pairs = [word for one in some for word in (one, random_text(choose))]
-    expire = random_options(choose, ["NX", "XX", "GT", "LT"], 2)
+    # GT and LT only with instants: spans begin a ms earlier or later.
+    once = random_options(choose, ["NX", "XX"], 2)
+    compare = random_options(choose, ["NX", "XX", "GT", "LT"], 2)
     return [
         ["SET", key, text], ["SET", key, text], ["GET", key], ["GET", key],
         ["SET", key, text, *random_options(
@@ -225,8 +227,9 @@ def shapes(choose):
         ["DECRBY", key, number], ["INCRBYFLOAT", key, number],
         ["DEL", *some], ["UNLINK", *some], ["EXISTS", *some], ["TYPE", key],
         ["RENAME", key, other], ["RENAMENX", key, other],
-        ["EXPIRE", key, span, *expire], ["PERSIST", key], ["DBSIZE"],
-        ["EXPIREAT", key, choose.choice(("33177117420", "1", "x")), *expire],
+        ["EXPIRE", key, span, *once], ["PERSIST", key], ["DBSIZE"],
+        ["EXPIREAT", key, choose.choice(("33177117420", "33177117421", "1",
+                                         "x")), *compare],
     ]
 
 
@@ -459,6 +462,56 @@ def test_command_lists_what_there_is(service):
                 wire.call(name, *["x"] * 20)
             except ReplyError as error:
                 assert "unknown command" not in str(error), name
+
+
+def test_help_lists_the_subcommands(service):
+    with service().raw() as wire:
+        for command in ("CLIENT", "CONFIG", "COMMAND", "DEBUG"):
+            first, *names = wire.call(command, "HELP")
+            assert first.startswith(command.encode() + b" <subcommand>")
+            for name in names:
+                if command != "DEBUG":
+                    try:
+                        wire.call(command, name)
+                    except ReplyError as error:
+                        assert "unknown" not in str(error)
+        assert b"OOPS-IN-TX" in names
+
+
+def test_a_full_arena_can_still_be_read_emptied_and_filled(service):
+    with service(arena_size="16M", arena_max="16M").raw() as wire:
+        for _ in range(3):
+            replies = wire.pipeline([["SET", f"k:{i}", "x" * 1000]
+                                     for i in range(30000)])
+            refused = [str(reply) for reply in replies if reply != b"OK"]
+            assert refused and all(r.startswith("OOM") for r in refused)
+            assert wire.call("DBSIZE") == replies.count(b"OK") > 5000
+            assert wire.call("GET", "k:0") == b"x" * 1000
+            assert wire.call("EXPIRE", "k:1", "0") == 1
+            assert wire.call("DEL", "k:2") == 1
+            assert wire.call("FLUSHALL") == b"OK"
+            wait_until(lambda: used_bytes(wire) < 2 << 20, "it is empty")
+
+
+def test_python_redis_works_unchanged(service):
+    client = pytest.importorskip("redis").Redis(port=service().port)
+    with client:
+        assert client.set("a", "1", ex=100) is True
+        assert client.incr("a", 5) == 6
+        assert client.mget("a", "b") == [b"6", None]
+        assert 90 < client.ttl("a") <= 100
+        assert client.mset({f"k{i}": i for i in range(100)}) is True
+        assert len(list(client.scan_iter("k*", count=7))) == 100
+        assert client.info()["db0"]["keys"] == 101
+        assert client.config_get("max*")["maxclients"] == "10000"
+        assert client.command()["get"]["arity"] == 2
+        assert client.client_setname("me") is True
+        assert client.client_getname() == "me"
+        with client.pipeline(transaction=False) as pipe:
+            assert pipe.get("k1").get("k2").execute() == [b"1", b"2"]
+        assert client.randomkey() is not None
+        assert client.flushall() is True
+        assert client.dbsize() == 0
 
 
 def test_long_strings_grow_and_shrink_in_place_or_not(service):

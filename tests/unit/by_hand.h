@@ -298,19 +298,24 @@ static inline void ask(uint64_t id, const char *words)
 	show_requests();
 }
 
-/* The next reply, if one is there; its bytes stay until the next call. */
 struct answer {
 	struct rf_msg msg;
 	const char *at;
 	size_t bytes;
 };
 
+static inline void done_with_answers(void)
+{
+	rf_ring_release(&channel.reply.ring, reply_pos);
+}
+
+/* The next reply, if one is there; its bytes stay until the next call. */
 static inline bool take_answer(struct answer *out)
 {
 	const struct rf_lane *lane = &channel.reply;
 	int found;
 
-	rf_ring_release(&channel.reply.ring, reply_pos);
+	done_with_answers();
 	found = rf_ring_peek(&lane->ring, reply_pos, &out->msg);
 	if (found != 1) {
 		assert_int_equal(found, 0);

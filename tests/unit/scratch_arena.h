@@ -33,7 +33,7 @@ static inline int scratch_arena_create(uint64_t max_bytes)
 	if (error == 0)
 		error = rf_arena_format(&scratch_segment, &conf);
 	if (error == 0)
-		rf_arena_publish(conf.state_version);
+		rf_arena_publish();
 	return error;
 }
 

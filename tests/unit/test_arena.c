@@ -56,7 +56,10 @@ static void make_standing(void)
 	assert_int_equal(rf_slot_open("root", "text", 1, 4096, &root, NULL), 0);
 	strcpy(root, "still here");
 	assert_int_equal(rf_tx_commit(), 0);
-	rf_arena_publish(conf.state_version);
+	rf_tx_begin();
+	rf_arena_set_state_version(conf.state_version);
+	assert_int_equal(rf_tx_commit(), 0);
+	rf_arena_publish();
 	rf_lease_give();
 	rf_segment_close(&seg);
 }

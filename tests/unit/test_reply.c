@@ -69,7 +69,7 @@ static void a_reply_is_what_was_written_however_it_was_written(void **state)
 	(void)state;
 	open_conn(ANN);
 	trial_custom = write_at_random;
-	for (int round = 0; round < 1500; round++) {
+	for (int round = 0; round < 400; round++) {
 		struct answer got;
 
 		ask(ANN, "custom");
@@ -81,7 +81,7 @@ static void a_reply_is_what_was_written_however_it_was_written(void **state)
 		large += (got.msg.flags & RF_MSG_LARGE) != 0;
 		expect_no_answer();
 	}
-	assert_true(large > 100);
+	assert_true(large > 30);
 }
 
 static void write_too_much(const struct rf_request *req, struct rf_reply *reply)
@@ -168,6 +168,7 @@ static void large_requests_and_replies_pass(void **state)
 		assert_true(take_answer(&got));
 		assert_int_equal(got.bytes, bytes);
 		assert_true(is_filled((const uint8_t *)got.at, bytes, 'r'));
+		done_with_answers();
 	}
 }
 

@@ -420,7 +420,8 @@ int desk_open(struct desk *desk, size_t clients_max)
 	reply_init(desk);
 	desk->now_ms = rf_now_ms();
 	if (MINE->channel_epoch != desk->channel->shm->epoch) {
-		conns_reserve(clients_max); /* first: the epoch says it's done */
+		conns_reserve(
+			clients_max); /* first: the epoch says it's done */
 		error = start_epoch(desk);
 	}
 	show_all(desk);

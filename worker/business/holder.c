@@ -27,7 +27,6 @@ static uint32_t never; /* stays 0 */
 static int sleep_forever(void *arg)
 {
 	(void)arg;
-	prctl(PR_SET_NAME, "refork-mmhold");
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (;;)
 		syscall(SYS_futex, &never, FUTEX_WAIT, 0, NULL, NULL, 0);
@@ -36,8 +35,13 @@ static int sleep_forever(void *arg)
 
 int holder_start(int32_t *pid)
 {
+	char name[16];
 	sigset_t all, old;
 	int error = 0;
+
+	/* Its name from its first instruction on. */
+	prctl(PR_GET_NAME, name);
+	prctl(PR_SET_NAME, "refork-mmhold");
 
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &old); /* inherited by the holder */
@@ -46,5 +50,6 @@ int holder_start(int32_t *pid)
 		    pid) < 0)
 		error = -errno;
 	sigprocmask(SIG_SETMASK, &old, NULL);
+	prctl(PR_SET_NAME, name);
 	return error;
 }

@@ -240,7 +240,7 @@ void reply_end(enum rf_msg_type type)
 	struct rf_msg *msg = rf_ring_slot(ring(), pos);
 	size_t in_ring = reply->large ? 0 : reply->bytes;
 
-	if (desk->pushes_bytes > 0 &&
+	if (rf_tx_error() == 0 && desk->pushes_bytes > 0 &&
 		wait_room(rf_ring_need(in_ring) + desk->pushes_bytes) != 0)
 		rf_tx_fail(-EINTR);
 	if (rf_tx_error() != 0)
@@ -261,7 +261,7 @@ void reply_end(enum rf_msg_type type)
 
 void reply_end_pushes(void)
 {
-	if (desk->pushes_bytes == 0)
+	if (desk->pushes_bytes == 0 || rf_tx_error() != 0)
 		return;
 	if (wait_room(desk->pushes_bytes) != 0) {
 		rf_tx_fail(-EINTR);

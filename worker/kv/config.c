@@ -146,3 +146,8 @@ void kv_cmd_config_get(struct kv_call *call)
 		rf_resp_bulk_text(call->reply, text);
 	}
 }
+
+void kv_cmd_config_help(struct kv_call *call)
+{
+	kv_help(call);
+}

@@ -143,6 +143,11 @@ void kv_cmd_client_info(struct kv_call *call)
 	rf_resp_verbatim(call->reply, call->proto, text, (size_t)bytes);
 }
 
+void kv_cmd_client_help(struct kv_call *call)
+{
+	kv_help(call);
+}
+
 /* ---- HELLO ---- */
 
 /* [AUTH user password] [SETNAME name]. There are no passwords: as in redis

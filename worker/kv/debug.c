@@ -56,8 +56,20 @@ static const struct {
 	{"OOPS-IN-TX", crash_oops_in_tx},
 };
 
+#define CRASH_COUNT (sizeof crashes / sizeof crashes[0])
+
+static void help(struct kv_call *call)
+{
+	rf_resp_array(call->reply, CRASH_COUNT + 1);
+	rf_resp_simple(call->reply, "DEBUG <subcommand>. Subcommands are:");
+	for (size_t i = 0; i < CRASH_COUNT; i++)
+		rf_resp_simple(call->reply, crashes[i].name);
+}
+
 void kv_cmd_debug(struct kv_call *call)
 {
+	bool alone = call->argc == 2;
+
 	if (!kv_env->allow_crash_test) {
 		rf_resp_error(call->reply,
 			"ERR DEBUG command not allowed. Set allow_crash_test = "
@@ -65,8 +77,12 @@ void kv_cmd_debug(struct kv_call *call)
 			"start again.");
 		return;
 	}
-	for (size_t i = 0; i < sizeof crashes / sizeof crashes[0]; i++)
-		if (call->argc == 2 && kv_is(call->argv[1], crashes[i].name))
+	if (alone && kv_is(call->argv[1], "HELP")) {
+		help(call);
+		return;
+	}
+	for (size_t i = 0; i < CRASH_COUNT; i++)
+		if (alone && kv_is(call->argv[1], crashes[i].name))
 			crashes[i].run(call);
 	rf_resp_error(call->reply,
 		"ERR unknown subcommand or wrong number of arguments for "

@@ -74,6 +74,8 @@ void kv_table_init(void);
 /* NULL after replying the error: unknown, or wrong number of arguments. */
 const struct kv_command *kv_table_find(struct kv_call *call);
 void kv_wrong_arity(struct kv_call *call);
+/* The subcommands of argv[0]. */
+void kv_help(struct kv_call *call);
 
 #define COMMAND(name, ...) void kv_cmd_##name(struct kv_call *call);
 #define CONTAINER(name, ...)

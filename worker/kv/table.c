@@ -200,12 +200,20 @@ static void unknown_command(struct kv_call *call)
 		call->argv[0].at, args);
 }
 
+static void upper_case(char to[NAME_BYTES_MAX + 1], const char *name)
+{
+	size_t i = 0;
+
+	for (; name[i] != '\0' && i < NAME_BYTES_MAX; i++)
+		to[i] = (char)(name[i] & ~0x20);
+	to[i] = '\0';
+}
+
 static void unknown_child(struct kv_call *call, const struct kv_command *parent)
 {
-	char upper[NAME_BYTES_MAX + 1] = "";
+	char upper[NAME_BYTES_MAX + 1];
 
-	for (size_t i = 0; parent->name[i] != '\0'; i++)
-		upper[i] = (char)(parent->name[i] & ~0x20);
+	upper_case(upper, parent->name);
 	rf_resp_error(call->reply,
 		"ERR unknown subcommand '%.*s'. Try %s HELP.",
 		call->argv[1].bytes < 128 ? (int)call->argv[1].bytes : 128,
@@ -323,6 +331,32 @@ void kv_cmd_command(struct kv_call *call)
 void kv_cmd_command_count(struct kv_call *call)
 {
 	rf_resp_int(call->reply, COUNT(commands));
+}
+
+void kv_help(struct kv_call *call)
+{
+	const struct kv_command *parent = find(call->argv[0]);
+	char text[128], upper[NAME_BYTES_MAX + 1];
+	size_t mark = rf_reply_size(call->reply);
+	size_t count = 1;
+
+	upper_case(upper, parent->name);
+	snprintf(text, sizeof text,
+		"%s <subcommand> [<arg> ...]. Subcommands are:", upper);
+	rf_resp_simple(call->reply, text);
+	for (size_t i = 0; i < COUNT(subcommands); i++) {
+		if (!is_child(&subcommands[i], parent))
+			continue;
+		upper_case(upper, strchr(subcommands[i].name, '|') + 1);
+		rf_resp_simple(call->reply, upper);
+		count++;
+	}
+	rf_resp_array_at(call->reply, mark, count);
+}
+
+void kv_cmd_command_help(struct kv_call *call)
+{
+	kv_help(call);
 }
 
 /* There are none: redis-cli then goes without its hints. */

@@ -46,6 +46,14 @@ static const char *state_name(const struct supervisor *sup)
 
 /* ---- told to the outside ---- */
 
+/* Called by a path, we have reforkctl beside us; by name, it is found alike. */
+static int here_bytes(void)
+{
+	const char *slash = strrchr(program_invocation_name, '/');
+
+	return slash ? (int)(slash + 1 - program_invocation_name) : 0;
+}
+
 static void announce(struct supervisor *sup)
 {
 	const struct service *s = sup->service;
@@ -57,7 +65,8 @@ static void announce(struct supervisor *sup)
 		s->lib.worker.name, s->lib.worker.version, pid);
 	rf_log(RF_LOG_INFO, "try: %s", s->listeners[0].client);
 	rf_log(RF_LOG_INFO, "try: kill -SEGV %d", pid);
-	rf_log(RF_LOG_INFO, "try: reforkctl -S %s", s->control.path);
+	rf_log(RF_LOG_INFO, "try: %.*sreforkctl -S %s", here_bytes(),
+		program_invocation_name, s->control.path);
 	notify_ready();
 	sup->announced = true;
 }

@@ -108,7 +108,7 @@ static const struct scenario scenarios[] = {
 		"INCR a", "1 SET a x"),
 	KV_TICKS("flushall_and_its_burial", 2, "reply 1 +OK|\n",
 		SAYS("1 FLUSHALL"), SIX),
-	KV_TICKS("a_second_flushall_and_its_burial", 3,
+	KV_TICKS("a_second_flushall_and_its_burial", 4,
 		"reply 1 +OK|\nreply 1 +OK|\n",
 		SAYS("1 SET a b", "1 FLUSHALL"), SIX, "1 FLUSHALL"),
 	KV_TICKS("expiry", 1, "", NOTHING, SIX, "tick", "wait 5000"),

@@ -81,7 +81,7 @@ static void build(const struct rf_worker *worker)
 	done = true;
 }
 
-static void start(const struct front *front, size_t clients_max)
+static void take_over(const struct front *front, size_t clients_max)
 {
 	desk = (struct desk){
 		.channel = channel(),
@@ -97,12 +97,21 @@ static void start(const struct front *front, size_t clients_max)
 	stats_init(&status);
 	if (desk_open(&desk, clients_max) != 0)
 		condemn("the desk does not open");
-	if (front->worker->start != NULL && front->worker->start(&env) != 0)
+}
+
+/* All that the start hook makes is private to the process: once is enough. */
+static void start(const struct rf_worker *worker)
+{
+	static bool done;
+
+	if (!done && worker->start != NULL && worker->start(&env) != 0)
 		condemn("the worker does not start");
+	done = true;
 }
 
 static void work(void)
 {
+	start(desk.worker);
 	while (desk_round(&desk) > 0)
 		;
 }
@@ -225,7 +234,7 @@ void front_prepare(const struct scenario *self)
 	const struct front *front = self->arg;
 	struct rf_channel_shm *shm = channel()->shm;
 
-	start(front, 1);
+	take_over(front, 1);
 	if (front->start != 0)
 		move_rings(front->start);
 	for (size_t i = 0; front->said[i] != NULL; i++) {
@@ -250,7 +259,7 @@ void front_act(const struct scenario *self)
 	const struct front *front = self->arg;
 
 	if (front->fresh_channel)
-		start(front, RF_CONN_CHUNK + 1);
+		take_over(front, RF_CONN_CHUNK + 1);
 	work();
 	if (front->tick)
 		tick();
@@ -300,11 +309,15 @@ void front_resume(const struct scenario *self, size_t undone, bool rung)
 	bool due;
 
 	clock_frozen_ms = (int64_t)*began_at_ms();
+	if (MINE->channel_epoch == ch->shm->epoch &&
+		(ch->shm->reply.head > MINE->reply_pos ||
+			ch->shm->request.tail > MINE->request_pos))
+		condemn("the rings show what is not committed");
 	if (!front->fresh_channel && undone > 0 &&
 		rf_ring_peek(&ch->request.ring, MINE->request_pos, &msg) == 1 &&
 		MINE->attempt >> 8 != MINE->request_pos)
 		condemn("a message was worked on, its attempt not counted");
-	start(front, front->fresh_channel ? RF_CONN_CHUNK + 1 : 1);
+	take_over(front, front->fresh_channel ? RF_CONN_CHUNK + 1 : 1);
 	if (ch->shm->request.tail != MINE->request_pos ||
 		ch->shm->reply.head != MINE->reply_pos)
 		condemn("the rings do not show what was committed");

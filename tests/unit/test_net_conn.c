@@ -58,6 +58,32 @@ static void a_protocol_error_waits_for_the_replies_before_it(void **state)
 	stage_end(&s);
 }
 
+static void a_client_that_goes_on_sending_still_hears_its_error(void **state)
+{
+	static const char *const overrides[] = {
+		"network.max_request=1M", NULL};
+	static uint8_t body[8 << 20];
+	struct stage s;
+	int fd;
+
+	(void)state;
+	stage_start(&s, overrides);
+	expect_message(&s, RF_MSG_RESET);
+	meet(&s, &fd);
+	say(fd, "*1\r\n$8388608\r\n");
+	say_bytes(fd, body, sizeof(body));
+	hear(fd, "-ERR Protocol error: invalid bulk length\r\n");
+	hear_end(fd);
+	expect_message(&s, RF_MSG_CLOSE);
+	/* It need not end its side: that is waited for a while only. */
+	meet(&s, &fd);
+	say(fd, "*x\r\n");
+	hear(fd, "-ERR Protocol error: invalid multibulk length\r\n");
+	expect_message(&s, RF_MSG_CLOSE);
+	close(fd);
+	stage_end(&s);
+}
+
 static void a_half_closed_client_gets_its_replies(void **state)
 {
 	struct stage s;
@@ -338,6 +364,8 @@ int main(void)
 			a_connection_is_opened_asked_answered_and_closed),
 		cmocka_unit_test(
 			a_protocol_error_waits_for_the_replies_before_it),
+		cmocka_unit_test(
+			a_client_that_goes_on_sending_still_hears_its_error),
 		cmocka_unit_test(a_half_closed_client_gets_its_replies),
 		cmocka_unit_test(a_last_word_is_the_last),
 		cmocka_unit_test(errors_and_pushes_reach_the_client),

@@ -283,6 +283,91 @@ static void two_processes_lose_neither_message_nor_wake_up(void **state)
 	close(bell_producer);
 }
 
+/* The consumer goes to sleep at the very moment the producer publishes, again
+ * and again: one of the two must see the other. A bell is a word here, so that
+ * the two stay as close as they can be. */
+#define DUELS 2000000
+
+static struct {
+	uint64_t rings;
+	uint64_t acks;
+} * duel;
+
+/* 0, or -ETIMEDOUT. */
+static int await(const uint64_t *word, uint64_t value)
+{
+	for (uint64_t i = 0; i < 100000000; i++) {
+		if (__atomic_load_n(word, __ATOMIC_ACQUIRE) >= value)
+			return 0;
+		if (i % 4096 == 4095)
+			sched_yield();
+	}
+	return -ETIMEDOUT;
+}
+
+static void linger(void)
+{
+	for (volatile size_t i = random_below(32); i > 0; i--)
+		;
+}
+
+static int publish_one_by_one(void *unused)
+{
+	uint64_t pos = 0, rings = 0;
+
+	(void)unused;
+	for (uint64_t serial = 0; serial < DUELS; serial++) {
+		pos += put(pos, serial, 0);
+		linger();
+		if (rf_ring_publish(&ring, pos, true))
+			__atomic_store_n(
+				&duel->rings, ++rings, __ATOMIC_RELEASE);
+		if (await(&duel->acks, serial + 1) != 0)
+			return 1;
+	}
+	return 0;
+}
+
+static int sleep_before_each(void *unused)
+{
+	uint64_t pos = 0, rings = 0;
+
+	(void)unused;
+	for (uint64_t serial = 0; serial < DUELS; serial++) {
+		struct rf_msg msg;
+
+		linger();
+		if (rf_ring_sleep(&ring, pos)) {
+			if (await(&duel->rings, rings + 1) != 0)
+				return 2;
+		}
+		rf_ring_awake(&ring);
+		while (rf_ring_peek(&ring, pos, &msg) == 0)
+			;
+		/* It may have rung although we did not sleep. */
+		rings = __atomic_load_n(&duel->rings, __ATOMIC_ACQUIRE);
+		pos += msg.ring_bytes;
+		rf_ring_release(&ring, pos);
+		__atomic_store_n(&duel->acks, serial + 1, __ATOMIC_RELEASE);
+	}
+	return 0;
+}
+
+static void who_sleeps_and_who_publishes_never_miss_each_other(void **state)
+{
+	pid_t producer, consumer;
+
+	(void)state;
+	make_ring(SMALL_RING);
+	duel = shared_memory(sizeof *duel);
+	producer = fork_child(publish_one_by_one, NULL);
+	random_word();
+	consumer = fork_child(sleep_before_each, NULL);
+	assert_int_equal(exit_of(wait_child(consumer)), 0);
+	assert_int_equal(exit_of(wait_child(producer)), 0);
+	munmap(duel, sizeof *duel);
+}
+
 /* ---- bytes that are no message ---- */
 
 static void assert_in_bounds(uint64_t pos, const struct rf_msg *msg)
@@ -376,6 +461,7 @@ int main(void)
 		TEST(a_producer_that_waits_for_room_is_rung_once),
 		TEST(a_tail_that_makes_no_sense_is_no_room),
 		TEST(two_processes_lose_neither_message_nor_wake_up),
+		TEST(who_sleeps_and_who_publishes_never_miss_each_other),
 		TEST(nonsense_is_told_from_messages_at_every_bound),
 	};
 

@@ -204,7 +204,7 @@ static void upper_case(char to[NAME_BYTES_MAX + 1], const char *name)
 {
 	size_t i = 0;
 
-	for (; name[i] != '\0' && i < NAME_BYTES_MAX; i++)
+	for (; i < NAME_BYTES_MAX && name[i] != '\0'; i++)
 		to[i] = (char)(name[i] & ~0x20);
 	to[i] = '\0';
 }

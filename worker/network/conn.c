@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* conn.c -- the life of a connection, and the table of all of them.
  *
- *              conn_open
- *   CONN_FREE ----------> OPENING --conn_serve--> SERVING --conn_finish-+
- *     ^  ^                   |                       |    conn_last_word|
- *     |  +----conn_close-----+                conn_close                v
- *     |                                              |            FINISHING
- *     |                                              v   conn_close     |
- *     +-------------------conn_free---------------CLOSED <--------------+
+ *              conn_open          conn_serve           conn_finish
+ *   CONN_FREE ----------> OPENING ------------> SERVING ----------> FINISHING
+ *     ^                      |                    |    conn_break    |  |
+ *     |                      v                    |  conn_last_word  |  | linger
+ *     +------conn_free---- CLOSED <--conn_close---+------------------+  v
+ *                            ^                                     LINGERING
+ *                            +--------------conn_close-----------------+
+ *
+ * A client that was told of a protocol error may still be sending. Closing a
+ * socket with unread input resets it, and the client might never see the error:
+ * so its input is thrown away for a while (LINGERING).
  *
  * The business side hears of every connection exactly twice: RF_MSG_OPEN goes
  * out on the arc to SERVING, RF_MSG_CLOSE on the arc from CLOSED to FREE (both
@@ -131,7 +135,7 @@ static void drop_input(struct net *net, struct conn *conn)
 
 void conn_finish(struct net *net, struct conn *conn)
 {
-	if (conn->state == CONN_OPENING) {
+	if (conn->state == CONN_OPENING || conn->state == CONN_LINGERING) {
 		conn_close(net, conn);
 		return;
 	}
@@ -139,6 +143,24 @@ void conn_finish(struct net *net, struct conn *conn)
 	drop_input(net, conn);
 	conn_rearm(net, conn);
 	conn_settle(net, conn);
+}
+
+void conn_break(struct net *net, struct conn *conn)
+{
+	conn->flags |= CONN_OWES_ERROR | CONN_LINGERS;
+	conn_finish(net, conn);
+}
+
+static void linger(struct net *net, struct conn *conn)
+{
+	if (shutdown(conn->fd, SHUT_WR) != 0) {
+		conn_close(net, conn);
+		return;
+	}
+	conn->state = CONN_LINGERING;
+	conn->active_at_ms = net->now_ms;
+	net->lingering_count++;
+	conn_rearm(net, conn);
 }
 
 static void forget_unanswered(struct net *net, struct conn *conn)
@@ -165,6 +187,7 @@ void conn_close(struct net *net, struct conn *conn)
 		TAILQ_REMOVE(&net->dirty, conn, dirty);
 	conn->flags = 0;
 	buffer_release(&net->pool, &conn->out);
+	net->lingering_count -= conn->state == CONN_LINGERING;
 	loop_unwatch(net->loop, slot_of(conn->id));
 	close(conn->fd);
 	conn->fd = -1;
@@ -208,8 +231,9 @@ void conn_rearm(struct net *net, struct conn *conn)
 {
 	unsigned want = LOOP_WANT_NONE;
 
-	if (conn->state == CONN_SERVING &&
-		!(conn->flags & (CONN_AWAITS | CONN_OWES_ERROR)))
+	if (conn->state == CONN_LINGERING ||
+		(conn->state == CONN_SERVING &&
+			!(conn->flags & (CONN_AWAITS | CONN_OWES_ERROR))))
 		want |= LOOP_WANT_READ;
 	if (conn->flags & CONN_BLOCKED)
 		want |= LOOP_WANT_WRITE;
@@ -274,8 +298,12 @@ void conn_settle(struct net *net, struct conn *conn)
 	if (go_on && conn->state == CONN_SERVING &&
 		!(conn->flags & CONN_OWES_ERROR))
 		inbound_continue(net, conn);
-	if (conn->state == CONN_FINISHING && conn->unanswered == 0 &&
-		buffer_used(&conn->out) == 0)
+	if (conn->state != CONN_FINISHING || conn->unanswered > 0 ||
+		buffer_used(&conn->out) > 0)
+		return;
+	if ((conn->flags & CONN_LINGERS) && !net->drain_until_ms)
+		linger(net, conn);
+	else
 		conn_close(net, conn);
 }
 

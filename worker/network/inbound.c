@@ -216,7 +216,6 @@ static enum step advance(struct net *net, struct conn *conn, struct inbox *in)
 		return STEP_MORE;
 	if (got == CODEC_ERROR) {
 		in->buf.start = in->buf.end;
-		conn->flags |= CONN_OWES_ERROR;
 		return STEP_BROKEN;
 	}
 	if (in->req.argc) {
@@ -258,9 +257,11 @@ static int keep(struct net *net, struct conn *conn)
 }
 
 /* After a run: the shared inbox must be empty, an empty one given back. */
-static int tidy(struct net *net, struct conn *conn, struct inbox *in)
+static int tidy(
+	struct net *net, struct conn *conn, struct inbox *in, enum step step)
 {
-	bool needed = buffer_used(&in->buf) || conn->flags & CONN_OWES_ERROR;
+	bool needed = buffer_used(&in->buf) || step == STEP_BROKEN ||
+		      step == STEP_REFUSED;
 	int rc = 0;
 
 	if (in == &net->shared) {
@@ -281,10 +282,10 @@ static void run(struct net *net, struct conn *conn, struct inbox *in)
 
 	while (step == STEP_ON && buffer_used(&in->buf))
 		step = advance(net, conn, in);
-	if (tidy(net, conn, in))
+	if (tidy(net, conn, in, step))
 		close_for_memory(net, conn);
 	else if (step == STEP_BROKEN)
-		conn_finish(net, conn);
+		conn_break(net, conn);
 	else {
 		conn_rearm(net, conn);
 		if (step == STEP_REFUSED)
@@ -331,12 +332,25 @@ static void on_received(
 	run(net, conn, in);
 }
 
+static void throw_away(struct net *net, struct conn *conn)
+{
+	struct buffer *bin = &net->shared.buf;
+	ssize_t got = recv(conn->fd, bin->bytes, bin->room, MSG_DONTWAIT);
+
+	if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+		conn_close(net, conn);
+}
+
 void inbound_on_readable(struct net *net, struct conn *conn)
 {
 	struct inbox *in = conn->inbox ? conn->inbox : &net->shared;
 	size_t room;
 	ssize_t got;
 
+	if (conn->state == CONN_LINGERING) {
+		throw_away(net, conn);
+		return;
+	}
 	if (buffer_reserve(&net->pool, &in->buf, READ_BYTES_MIN)) {
 		close_for_memory(net, conn);
 		return;

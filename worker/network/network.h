@@ -26,6 +26,9 @@
 #define CONN_UNANSWERED_HIGH 1024
 #define CONN_UNANSWERED_LOW  (CONN_UNANSWERED_HIGH / 2)
 
+/* How long a client may go on sending after it was told of its error. */
+#define CONN_LINGER_MS 2000
+
 #define CONN_PEER_MAX 64
 
 enum conn_state {
@@ -33,6 +36,7 @@ enum conn_state {
 	CONN_OPENING,	/* RF_MSG_OPEN not pushed yet */
 	CONN_SERVING,	/* requests are read */
 	CONN_FINISHING, /* replies are still sent, nothing is read */
+	CONN_LINGERING, /* nothing is sent, what is read is thrown away */
 	CONN_CLOSED,	/* no socket; RF_MSG_CLOSE not pushed yet */
 	CONN_STATE_COUNT
 };
@@ -44,6 +48,7 @@ enum conn_flag {
 	CONN_OWES_ERROR = 8,   /* inbox->req.error, after the last reply */
 	CONN_DIRTY = 16,       /* on net->dirty */
 	CONN_BLOCKED = 32,     /* the socket takes no more output now */
+	CONN_LINGERS = 64,     /* to be drained of input before it is closed */
 };
 #define CONN_AWAITS (CONN_AWAITS_ROOM | CONN_AWAITS_LARGE | CONN_AWAITS_DRAIN)
 
@@ -88,6 +93,7 @@ struct net {
 	struct conn_list free_slots;
 	uint32_t open_count; /* connections with a socket */
 	uint64_t unanswered; /* sum over all connections */
+	uint32_t lingering_count;
 	struct inbox *free_inboxes;
 	uint32_t free_inbox_count;
 
@@ -127,6 +133,8 @@ int conn_open(struct net *net, int fd, int listener);
 void conn_serve(struct net *net, struct conn *conn);
 /* Read no more; close once everything unanswered is answered and sent. */
 void conn_finish(struct net *net, struct conn *conn);
+/* The same because the stream makes no sense: the error is owed. */
+void conn_break(struct net *net, struct conn *conn);
 /* The same, but what is still unanswered stays so. */
 void conn_last_word(struct net *net, struct conn *conn);
 /* Close the socket now. The slot is free once RF_MSG_CLOSE has been pushed. */

@@ -78,11 +78,13 @@ static void announce_ready(const struct net *net)
 
 /* ---- the clock ---- */
 
-static void close_if_idle(struct net *net, struct conn *conn)
+static void close_if_over(struct net *net, struct conn *conn)
 {
 	uint64_t limit_ms = net->conf->network.client_idle_timeout_ms;
 
-	if (conn->unanswered == 0 &&
+	if (conn->state == CONN_LINGERING)
+		limit_ms = CONN_LINGER_MS;
+	if (limit_ms && conn->unanswered == 0 &&
 		net->now_ms - conn->active_at_ms >= (int64_t)limit_ms)
 		conn_close(net, conn);
 }
@@ -154,8 +156,8 @@ void network_on_tick(struct net *net)
 {
 	net->now_ms = rf_monotonic_ms();
 	rf_status_set(net->status->heartbeat_ms, net->now_ms);
-	if (net->conf->network.client_idle_timeout_ms)
-		conn_each(net, close_if_idle);
+	if (net->conf->network.client_idle_timeout_ms || net->lingering_count)
+		conn_each(net, close_if_over);
 	check_parked(net);
 	report_refused(net);
 	inbound_trim(net);

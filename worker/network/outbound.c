@@ -246,7 +246,7 @@ static struct conn *take_answer(struct net *net, const struct rf_msg *msg)
 		return NULL;
 	if (conn->unanswered == 0) {
 		/* After a last word that is as it should be. */
-		if (conn->state != CONN_FINISHING) {
+		if (conn->state == CONN_SERVING) {
 			rf_log(RF_LOG_ERROR,
 				"connection %" PRIx64 ": a reply without a "
 				"request; closed",

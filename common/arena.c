@@ -67,17 +67,22 @@ size_t rf_arena_segment_bytes(const struct rf_arena_conf *conf)
 	return want.segment_bytes;
 }
 
+/* Made aside and copied: pthread_mutex_init() begins with zeros, and a death
+ * after them would leave a mutex that is not robust and looks free. */
 static int lease_init(pthread_mutex_t *lease)
 {
 	pthread_mutexattr_t attr;
+	pthread_mutex_t fresh;
 	int error = pthread_mutexattr_init(&attr);
 
 	if (error != 0)
 		return -error;
 	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
 	pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
-	error = pthread_mutex_init(lease, &attr);
+	error = pthread_mutex_init(&fresh, &attr);
 	pthread_mutexattr_destroy(&attr);
+	if (error == 0)
+		*lease = fresh;
 	return -error;
 }
 
@@ -140,7 +145,11 @@ static int differs(const struct rf_super *have, const struct rf_super *want,
 		{"format", have->format, want->format},
 		{"base address", have->base, want->base},
 		{"arena.max", have->max_bytes, want->max_bytes},
+		{"undo log size", have->log_fixed_bytes, want->log_fixed_bytes},
 		{"undo log limit", have->log_max_bytes, want->log_max_bytes},
+		{"undo log offset", have->log_off, want->log_off},
+		{"page map offset", have->map_off, want->map_off},
+		{"run entry offset", have->runs_off, want->runs_off},
 		{"heap offset", have->heap_off, want->heap_off},
 		{"segment size", have->segment_bytes, want->segment_bytes},
 	};
@@ -199,7 +208,14 @@ int rf_arena_adopt(struct rf_segment *seg, const struct rf_arena_conf *conf,
 	if (error != 0)
 		return error;
 	rf_arena_use(seg);
-	error = rf_lease_take(0, true);
+	if (!rf_tx_log_is_valid()) {
+		snprintf(reason, reason_bytes, "its undo log is damaged");
+		return -EBADMSG;
+	}
+	/* Whoever had it is gone (segment.h), whatever stands in the lock. */
+	error = lease_init(&RF_SUPER->lease);
+	if (error == 0)
+		error = rf_lease_take(0, false);
 	if (error < 0) {
 		snprintf(reason, reason_bytes, "its lease: %s",
 			strerror(-error));

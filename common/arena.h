@@ -78,4 +78,7 @@ void rf_arena_use(struct rf_segment *seg);
  * number of entries undone. */
 size_t rf_tx_recover(void);
 
+/* The log can be rolled back: every entry in it is one. Changes nothing. */
+bool rf_tx_log_is_valid(void);
+
 #endif

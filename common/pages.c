@@ -315,6 +315,8 @@ int rf_pages_check(void)
 	uint64_t free_pages = 0;
 	bool after_free = false;
 
+	if (RF_HEAP->page_max != RF_SUPER->max_bytes >> RF_PAGE_SHIFT)
+		return bad(0, "limit of pages is not that of the arena");
 	if (RF_HEAP->page_count > RF_HEAP->page_max)
 		return bad(0, "more pages than the arena may have");
 	for (uint32_t at = 0; at < RF_HEAP->page_count;

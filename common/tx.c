@@ -158,30 +158,54 @@ void rf_tx_abort(void)
 	end();
 }
 
+/* The entry that ends at `tail`. False when the bytes there are none. */
+static bool entry_before(
+	uint64_t tail, uint64_t *start, uint64_t *off, size_t *bytes)
+{
+	const struct rf_super *super = RF_SUPER;
+	uint64_t entry;
+	size_t padded;
+
+	if (tail < 8 || tail > super->log_max_bytes || tail % 8 != 0)
+		return false;
+	memcpy(&entry, rf_tx_log_base() + tail - 8, sizeof entry);
+	*bytes = entry & (((uint64_t)1 << RF_TX_LEN_BITS) - 1);
+	*off = entry >> RF_TX_LEN_BITS;
+	padded = (*bytes + 7) & ~(size_t)7;
+	*start = tail - 8 - padded;
+	return padded <= tail - 8 && *off < super->segment_bytes &&
+	       *bytes <= super->segment_bytes - *off;
+}
+
 size_t rf_tx_recover(void)
 {
-	struct rf_super *super = RF_SUPER;
-	uint64_t tail = super->log_tail;
+	uint64_t tail = RF_SUPER->log_tail;
 	size_t undone = 0;
 
 	while (tail > 0) { /* T3 */
-		uint64_t entry, off;
-		size_t bytes, padded;
+		uint64_t start, off;
+		size_t bytes;
 
-		RF_CHECK(tail >= 8 && tail <= super->log_max_bytes);
-		memcpy(&entry, rf_tx_log_base() + tail - 8, sizeof entry);
-		bytes = entry & (((uint64_t)1 << RF_TX_LEN_BITS) - 1);
-		off = entry >> RF_TX_LEN_BITS;
-		padded = (bytes + 7) & ~(size_t)7;
-		RF_CHECK(padded + 8 <= tail && off < super->segment_bytes &&
-			 bytes <= super->segment_bytes - off);
-		tail -= padded + 8;
-		memcpy((uint8_t *)RF_ARENA_BASE + off, rf_tx_log_base() + tail,
+		RF_CHECK(entry_before(tail, &start, &off, &bytes));
+		memcpy((uint8_t *)RF_ARENA_BASE + off, rf_tx_log_base() + start,
 			bytes);
+		tail = start;
 		undone++;
 	}
 	rf_ordered();
-	super->log_tail = 0;
+	RF_SUPER->log_tail = 0;
 	rf_ordered();
 	return undone;
+}
+
+bool rf_tx_log_is_valid(void)
+{
+	uint64_t tail = RF_SUPER->log_tail;
+	uint64_t off;
+	size_t bytes;
+
+	while (tail > 0)
+		if (!entry_before(tail, &tail, &off, &bytes))
+			return false;
+	return true;
 }

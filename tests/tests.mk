@@ -68,7 +68,7 @@ fuzz:
 	@for name in $(FUZZ); do \
 		mkdir -p build-fuzz/corpus/$$name && \
 		build-fuzz/fuzz/$$name -max_total_time=$(T) -timeout=10 \
-			-print_final_stats=1 \
+			-print_final_stats=1 -verbosity=0 \
 			-artifact_prefix=build-fuzz/$$name- \
 			build-fuzz/corpus/$$name \
 			$$(ls -d tests/fuzz/corpus_$$name 2>/dev/null) || \

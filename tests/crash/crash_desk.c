@@ -16,7 +16,7 @@
 static struct ledger {
 	struct rf_dict dict; /* key -> block */
 	uint64_t requests, ticks, closed;
-} *ledger;
+} * ledger;
 
 static int build(const struct rf_env *env)
 {
@@ -49,7 +49,8 @@ static uint32_t tick(int64_t now_ms)
 		RF_SET(ledger->ticks, ledger->ticks + 1);
 		rf_free(entry->value);
 		rf_dict_remove(&ledger->dict, entry);
-		rf_push(UINT64_C(1) << RF_CONN_SLOT_BITS | 1, "old is gone", 11);
+		rf_push(UINT64_C(1) << RF_CONN_SLOT_BITS | 1, "old is gone",
+			11);
 	}
 	return 100;
 }
@@ -193,8 +194,7 @@ static const struct scenario scenarios[] = {
 		"reply 1 done\nreply 2 done\nreply 1 gone\n"
 		"reply 2 there is none\n",
 		.worker = &worker, .said = SAID("open 1", "open 2"),
-		.says = SAYS(
-			"1 put a b", "2 put c d", "1 del a", "2 del a")),
+		.says = SAYS("1 put a b", "2 put c d", "1 del a", "2 del a")),
 	FRONT("a_request_that_spans_the_end_of_its_ring_is_done_once", 2,
 		"reply 1 done\nreply 1 done\n", .worker = &worker,
 		.said = SAID("open 1"),
@@ -227,9 +227,8 @@ static const struct scenario scenarios[] = {
 		"end\nreply 1 done\n",
 		.worker = &worker, .said = SAID("open 1"),
 		.says = SAYS("1 large", "1 put c d")),
-	FRONT("a_push_is_sent_once", 1,
-		"reply 1 pushed\npush 2 hello\n", .worker = &worker,
-		.said = SAID("open 1", "open 2"),
+	FRONT("a_push_is_sent_once", 1, "reply 1 pushed\npush 2 hello\n",
+		.worker = &worker, .said = SAID("open 1", "open 2"),
 		.says = SAYS("1 push 2 hello")),
 	FRONT("a_push_to_nobody_is_none", 1, "reply 1 pushed\n",
 		.worker = &worker, .said = SAID("open 1"),

@@ -202,10 +202,10 @@ static void request_answered_by_attempt(
 }
 
 #define WORKER(the_request)                                                    \
-	(&(const struct rf_worker) {                                           \
-		.struct_size = sizeof(struct rf_worker), .name = "crash",      \
-		.build = build, .request = the_request                         \
-	})
+	(&(const struct rf_worker){.struct_size = sizeof(struct rf_worker),    \
+		.name = "crash",                                               \
+		.build = build,                                                \
+		.request = the_request})
 
 /* ---- */
 
@@ -213,8 +213,7 @@ static void request_answered_by_attempt(
 	{                                                                      \
 		.name = "the_judge_" the_name, .prepare = script_prepare,      \
 		.act = the_act, .changes = 1, .check = script_check,           \
-		.arg = &(const struct script){.before = before},               \
-		__VA_ARGS__                                                    \
+		.arg = &(const struct script){.before = before}, __VA_ARGS__   \
 	}
 #define REQUESTS(name, the_request)                                            \
 	FRONT("the_judge_" name, 1, NULL, .worker = WORKER(the_request),       \
@@ -273,8 +272,8 @@ static void sees_it(void **state)
 	size_t i = (size_t)(uintptr_t)*state;
 	const struct verdict *verdict = sweep(&cases[i].scenario);
 
-	print_message("  %s\n",
-		verdict->condemned ? verdict->why : "not condemned");
+	print_message(
+		"  %s\n", verdict->condemned ? verdict->why : "not condemned");
 	assert_int_equal(verdict->condemned, cases[i].why != NULL);
 	if (cases[i].why != NULL)
 		assert_non_null(strstr(verdict->why, cases[i].why));

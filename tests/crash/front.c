@@ -361,9 +361,10 @@ void front_tell(const struct scenario *self, struct tale *tale)
 
 	(void)self;
 	while (rf_ring_peek(&lane->ring, pos, &msg) == 1) {
-		const uint8_t *from = msg.flags & RF_MSG_LARGE
-					      ? lane->large
-					      : rf_ring_payload(&lane->ring, pos);
+		const uint8_t *from =
+			msg.flags & RF_MSG_LARGE
+				? lane->large
+				: rf_ring_payload(&lane->ring, pos);
 
 		tale_add(tale, "%s %u%s ", kinds[msg.type],
 			(unsigned)rf_conn_serial(msg.conn_id),

@@ -25,10 +25,10 @@ struct front {
 	 * N, one of its words may be @LARGE: see STAGE_LARGE_BYTES. "wait MS"
 	 * lets the time pass, "tick" the worker. */
 	const char *const *said, *const *says;
-	uint64_t start;	    /* of both rings' positions */
-	unsigned attempts;  /* that the first message has had already */
-	bool waits;	    /* the network child waits for room, too */
-	bool tick;	    /* the act has the worker's tick run, too */
+	uint64_t start;	   /* of both rings' positions */
+	unsigned attempts; /* that the first message has had already */
+	bool waits;	   /* the network child waits for room, too */
+	bool tick;	   /* the act has the worker's tick run, too */
 	bool fresh_channel;
 };
 
@@ -48,10 +48,11 @@ struct front {
 		.name = the_name, .geometry = the_geometry,                    \
 		.prepare = front_prepare, .act = front_act,                    \
 		.changes = the_changes, .check = front_check,                  \
-		.forget = front_forget,                                        \
-		.resume = front_resume, .resume_changes = fresh,               \
-		.finish = front_act, .tell = front_tell, .told = the_told,     \
-		.arg = &(const struct front) {                                 \
+		.forget = front_forget, .resume = front_resume,                \
+		.resume_changes = fresh, .finish = front_act,                  \
+		.tell = front_tell, .told = the_told,                          \
+		.arg = &(const struct front)                                   \
+		{                                                              \
 			__VA_ARGS__                                            \
 		}                                                              \
 	}

@@ -79,8 +79,8 @@ static const struct window *add(
 	return window;
 }
 
-static void add_heap(const struct rf_super *super, int i, size_t first,
-	size_t count)
+static void add_heap(
+	const struct rf_super *super, int i, size_t first, size_t count)
 {
 	if (count == 0)
 		return;
@@ -126,9 +126,9 @@ void image_layout(const struct stage *stage, const struct geometry *geometry)
 			geometry->heap[i].count);
 	all.watched = calloc(all.bytes / PAGE, sizeof *all.watched);
 	for (size_t page = 0; page < all.bytes / PAGE; page++)
-		all.watched[page] =
-			page * PAGE < all.heap[0]->at &&
-			(page * PAGE < all.log->at || page * PAGE >= all.map->at);
+		all.watched[page] = page * PAGE < all.heap[0]->at &&
+				    (page * PAGE < all.log->at ||
+					    page * PAGE >= all.map->at);
 }
 
 /* Where a byte of the image stands in a stage. */
@@ -304,8 +304,8 @@ static void add_range(struct image *image, size_t at, size_t bytes)
 {
 	if (image->means_count == image->means_room) {
 		image->means_room = image->means_room * 2 + 64;
-		image->means = realloc(image->means,
-			image->means_room * sizeof *image->means);
+		image->means = realloc(
+			image->means, image->means_room * sizeof *image->means);
 		if (image->means == NULL)
 			abort();
 	}
@@ -314,9 +314,11 @@ static void add_range(struct image *image, size_t at, size_t bytes)
 
 static void means(struct image *image, size_t at, size_t bytes)
 {
-	struct image_range *last = image->means + image->means_count - 1;
+	struct image_range *last = NULL;
 
-	if (image->means_count > 0 && last->at + last->bytes == at)
+	if (image->means_count > 0)
+		last = &image->means[image->means_count - 1];
+	if (last != NULL && last->at + last->bytes == at)
 		last->bytes += bytes;
 	else
 		add_range(image, at, bytes);
@@ -352,9 +354,12 @@ static void super_means(struct image *image)
 /* 16 .. 128 by 16, then four per power of two. */
 static size_t class_bytes(size_t klass)
 {
-	size_t base = (size_t)128 << (klass - 8) / 4;
+	size_t base;
 
-	return klass < 8 ? (klass + 1) * 16 : base + base / 4 * (klass % 4 + 1);
+	if (klass < 8)
+		return (klass + 1) * 16;
+	base = (size_t)128 << (klass - 8) / 4;
+	return base + base / 4 * (klass % 4 + 1);
 }
 
 static void small_means(struct image *image, size_t page)
@@ -410,8 +415,8 @@ void image_read_meaning(struct image *image)
 
 void image_forget(struct image *image, const void *from, size_t bytes)
 {
-	size_t off = (uint64_t)from - RF_ARENA_BASE -
-		     image_super(image)->heap_off;
+	size_t off =
+		(uint64_t)from - RF_ARENA_BASE - image_super(image)->heap_off;
 	size_t at = heap_at(off), end = at + bytes;
 
 	for (size_t i = 0; i < image->means_count; i++) {

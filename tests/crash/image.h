@@ -10,7 +10,7 @@ struct image {
 	bool rung; /* the network child's bell */
 	struct image_range {
 		size_t at, bytes; /* in the image */
-	} *means;		  /* see image_read_meaning */
+	} * means;		  /* see image_read_meaning */
 	size_t means_count, means_room;
 };
 

@@ -146,8 +146,8 @@ static void remove_keys(const struct script_move *move)
 	char key[16];
 
 	for (unsigned i = move->first; i < move->first + move->count; i++) {
-		struct rf_dict_entry *entry = rf_dict_find(script_root()->dict,
-			key, key_of(i, key, sizeof key));
+		struct rf_dict_entry *entry = rf_dict_find(
+			script_root()->dict, key, key_of(i, key, sizeof key));
 
 		if (entry == NULL)
 			condemn("there is no key %u", i);

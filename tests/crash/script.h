@@ -40,23 +40,62 @@ struct script {
 	const struct script_move *before, *act;
 };
 
-#define COMMIT		      {SCRIPT_COMMIT, 0, 0, 0}
-#define COMMIT_FAILS(error)   {SCRIPT_COMMIT_FAILS, 0, 0, error}
-#define ABORT		      {SCRIPT_ABORT, 0, 0, 0}
-#define TAKE(i, count, bytes) {SCRIPT_TAKE, i, count, bytes}
-#define TRY(bytes)	      {SCRIPT_TRY, 0, 0, bytes}
-#define GIVE(i, count)	      {SCRIPT_GIVE, i, count, 0}
-#define WRITE(i, off, bytes)  {SCRIPT_WRITE, i, off, bytes}
-#define SET(value)	      {SCRIPT_SET, value, 0, 0}
-#define PUT(i, count, bytes)  {SCRIPT_PUT, i, count, bytes}
-#define REMOVE(i, count)      {SCRIPT_REMOVE, i, count, 0}
-#define CLEAR(budget)	      {SCRIPT_CLEAR, 0, budget, 0}
-#define SLOT(i, bytes)	      {SCRIPT_SLOT, i, 0, bytes}
-#define MIGRATE(i, bytes)     {SCRIPT_MIGRATE, i, 0, bytes}
+#define COMMIT                                                                 \
+	{                                                                      \
+		SCRIPT_COMMIT, 0, 0, 0                                         \
+	}
+#define COMMIT_FAILS(error)                                                    \
+	{                                                                      \
+		SCRIPT_COMMIT_FAILS, 0, 0, error                               \
+	}
+#define ABORT                                                                  \
+	{                                                                      \
+		SCRIPT_ABORT, 0, 0, 0                                          \
+	}
+#define TAKE(i, count, bytes)                                                  \
+	{                                                                      \
+		SCRIPT_TAKE, i, count, bytes                                   \
+	}
+#define TRY(bytes)                                                             \
+	{                                                                      \
+		SCRIPT_TRY, 0, 0, bytes                                        \
+	}
+#define GIVE(i, count)                                                         \
+	{                                                                      \
+		SCRIPT_GIVE, i, count, 0                                       \
+	}
+#define WRITE(i, off, bytes)                                                   \
+	{                                                                      \
+		SCRIPT_WRITE, i, off, bytes                                    \
+	}
+#define SET(value)                                                             \
+	{                                                                      \
+		SCRIPT_SET, value, 0, 0                                        \
+	}
+#define PUT(i, count, bytes)                                                   \
+	{                                                                      \
+		SCRIPT_PUT, i, count, bytes                                    \
+	}
+#define REMOVE(i, count)                                                       \
+	{                                                                      \
+		SCRIPT_REMOVE, i, count, 0                                     \
+	}
+#define CLEAR(budget)                                                          \
+	{                                                                      \
+		SCRIPT_CLEAR, 0, budget, 0                                     \
+	}
+#define SLOT(i, bytes)                                                         \
+	{                                                                      \
+		SCRIPT_SLOT, i, 0, bytes                                       \
+	}
+#define MIGRATE(i, bytes)                                                      \
+	{                                                                      \
+		SCRIPT_MIGRATE, i, 0, bytes                                    \
+	}
 
 #define BEFORE(...)                                                            \
 	((const struct script_move[]){__VA_ARGS__, {SCRIPT_END, 0, 0, 0}})
-#define ACT(...)    BEFORE(__VA_ARGS__)
+#define ACT(...) BEFORE(__VA_ARGS__)
 #define SCRIPT(name, changes, before, act)                                     \
 	SCRIPT_IN(NULL, name, changes, before, act)
 #define SCRIPT_IN(the_geometry, the_name, the_changes, the_before, the_act)    \
@@ -64,7 +103,8 @@ struct script {
 		.name = the_name, .geometry = the_geometry,                    \
 		.prepare = script_prepare, .act = script_act,                  \
 		.changes = the_changes, .check = script_check,                 \
-		.arg = &(const struct script) {                                \
+		.arg = &(const struct script)                                  \
+		{                                                              \
 			.before = the_before, .act = the_act                   \
 		}                                                              \
 	}

@@ -6,6 +6,7 @@
  */
 #include "stepper.h"
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +40,7 @@ void stepper_mark(void)
 	raise(SIGSTOP);
 }
 
-static enum stepper_stop died(int status)
+const char *stepper_words(int status)
 {
 	if (WIFEXITED(status))
 		snprintf(death, sizeof death, "ended with exit status %d",
@@ -48,10 +49,17 @@ static enum stepper_stop died(int status)
 		snprintf(death, sizeof death, "was ended by %s",
 			strsignal(WIFSTOPPED(status) ? WSTOPSIG(status)
 						     : WTERMSIG(status)));
+	return death;
+}
+
+static enum stepper_stop died(int status)
+{
+	stepper_words(status);
 	return STEPPER_DIED;
 }
 
-static enum stepper_stop wait_stop(struct stepper *stepper, int request)
+static enum stepper_stop wait_stop(
+	struct stepper *stepper, enum __ptrace_request request)
 {
 	int status;
 
@@ -87,9 +95,8 @@ enum stepper_stop stepper_run(struct stepper *stepper)
 	stepper->started = true; /* by the fork: it needs no push */
 	if (waitpid(stepper->pid, &status, __WALL) < 0)
 		return STEPPER_DIED;
-	return WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP
-		       ? STEPPER_MARK
-		       : died(status);
+	return WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP ? STEPPER_MARK
+								 : died(status);
 }
 
 const char *stepper_death(void)
@@ -101,6 +108,35 @@ void stepper_end(struct stepper *stepper)
 {
 	kill(stepper->pid, SIGKILL);
 	waitpid(stepper->pid, NULL, __WALL);
+}
+
+static void mark_once(void *arg)
+{
+	(void)arg;
+	stepper_mark();
+}
+
+const char *stepper_refused(void)
+{
+	struct stepper stepper;
+
+	if (stepper_start(&stepper, mark_once, NULL) != 0)
+		return "fork: no more processes";
+	if (stepper_run(&stepper) != STEPPER_MARK ||
+		stepper_step(&stepper) != STEPPER_STEPPED)
+		return "this system does not let a process be traced (ptrace)";
+	stepper_end(&stepper);
+	return NULL;
+}
+
+void stepper_stay(void)
+{
+	cpu_set_t set;
+	int cpu = sched_getcpu();
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu >= 0 ? (size_t)cpu : 0, &set);
+	sched_setaffinity(0, sizeof set, &set);
 }
 
 /* `rep movsb` stops once for every byte; vector loops do not. */

@@ -32,8 +32,16 @@ enum stepper_stop stepper_step(struct stepper *stepper);
 
 /* How it died: "was ended by Aborted". Static memory. */
 const char *stepper_death(void);
+/* The same for any status of waitpid(). */
+const char *stepper_words(int status);
 
 void stepper_end(struct stepper *stepper);
+
+/* NULL, or why none of this works here. */
+const char *stepper_refused(void);
+
+/* Keep this process and its children on one processor: they step faster. */
+void stepper_stay(void);
 
 /* Call first in main(). Has libc copy memory in a way that takes few steps;
  * for that the program starts anew, once. */

@@ -25,22 +25,26 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define STATES_MAX   16
-#define SAMPLES	     6
-#define SAMPLES_ALL  SIZE_MAX
-#define TIMEOUT_S    120
-#define NOW_MS	     INT64_C(1700000000000)
+#define STATES_MAX    16
+#define TIMEOUT_S     120
+#define TIMEOUT_ALL_S 3600
+#define NOW_MS	      INT64_C(1700000000000)
 
 static const struct geometry small_geometry = {
 	.page_max = 96,
 	.heap = {{0, 96}},
 };
+
+#ifdef __SANITIZE_ADDRESS__ /* many more steps for the same */
+#define SAMPLES 2
+#else
+#define SAMPLES 6
+#endif
 
 static struct verdict *verdict;
 static const struct scenario *scenario;
@@ -50,12 +54,12 @@ static struct {
 	struct stepper writer_stepper, heir_stepper;
 	struct image *before, *after, *shadow;
 	struct image *states[STATES_MAX]; /* [0] is before */
-	unsigned state_count;
 	struct {
 		struct image *image;
 		unsigned state; /* where a recovery of it ends */
-	} *samples;
+	} * samples;
 	size_t sample_count, samples_max;
+	bool all; /* of the states, not only a sample */
 } judge;
 
 void tale_add(struct tale *tale, const char *format, ...)
@@ -119,8 +123,8 @@ static void rehearse(void)
 	if (pid < 0 || waitpid(pid, &status, 0) < 0)
 		condemn("rehearse: fork failed");
 	if (status != 0)
-		condemn("act() fails when nobody interrupts it (status %#x)",
-			(unsigned)status);
+		condemn("when nobody interrupts it, act() %s",
+			stepper_words(status));
 }
 
 static void writer_run(void *arg)
@@ -302,7 +306,7 @@ static unsigned judge_change(unsigned state, uint64_t log_tail_before)
 		image_poll(judge.shadow, &judge.writer);
 	}
 	state = judge_death(death);
-	if (judge.samples_max == SAMPLES_ALL)
+	if (judge.all)
 		interrupt_recovery(judge.shadow, state);
 	else
 		sample(state);
@@ -372,32 +376,41 @@ static void set_the_scene(void)
 			verdict->tale.text, scenario->told);
 }
 
-static void judge_main(void)
+/* How many recoveries are interrupted. */
+static void read_samples(void)
+{
+	const char *text = getenv("CRASH_SAMPLES");
+
+	judge.samples_max = text != NULL ? strtoul(text, NULL, 10) : SAMPLES;
+	judge.all = text != NULL && strcmp(text, "all") == 0;
+	judge.samples = calloc(judge.samples_max + 1, sizeof *judge.samples);
+	if (judge.samples == NULL || scenario->changes >= STATES_MAX)
+		condemn("set up: too much is asked for");
+	alarm(judge.all ? TIMEOUT_ALL_S : TIMEOUT_S);
+}
+
+static void make_stages(void)
 {
 	struct stage *stages[] = {&judge.writer, &judge.heir, &judge.own};
-	const char *samples = getenv("CRASH_SAMPLES");
 	int error = 0;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	alarm(TIMEOUT_S);
-	clock_frozen_ms = NOW_MS;
-	judge.samples_max = SAMPLES;
-	if (samples != NULL)
-		judge.samples_max = strcmp(samples, "all") == 0
-					    ? SAMPLES_ALL
-					    : strtoul(samples, NULL, 10);
-	judge.samples = calloc(judge.samples_max % SAMPLES_ALL + 1,
-		sizeof *judge.samples);
 	for (size_t i = 0; error == 0 && i < 3; i++)
 		error = stage_create(stages[i], geometry());
 	if (error == 0)
-		error = stepper_start(
-			&judge.writer_stepper, writer_run, NULL);
+		error = stepper_start(&judge.writer_stepper, writer_run, NULL);
 	if (error == 0)
 		error = stepper_start(&judge.heir_stepper, heir_run, NULL);
 	if (error != 0)
 		condemn("set up: %s", strerror(-error));
 	enter(&judge.own);
+}
+
+static void judge_main(void)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	clock_frozen_ms = NOW_MS;
+	read_samples();
+	make_stages();
 	set_the_scene();
 	sweep_writer();
 	for (size_t i = 0; i < judge.sample_count; i++)
@@ -405,17 +418,6 @@ static void judge_main(void)
 			judge.samples[i].image, judge.samples[i].state);
 	stepper_end(&judge.heir_stepper);
 	stepper_end(&judge.writer_stepper);
-}
-
-/* Processes that trace each other are faster on one processor. */
-static void stay_here(void)
-{
-	cpu_set_t set;
-	int cpu = sched_getcpu();
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu >= 0 ? (size_t)cpu : 0, &set);
-	sched_setaffinity(0, sizeof set, &set);
 }
 
 /* What the processes had to say, as far as it is of interest. */
@@ -445,7 +447,7 @@ const struct verdict *sweep(const struct scenario *the_scenario)
 	pid = fork();
 	if (pid == 0) {
 		dup2(said, STDERR_FILENO);
-		stay_here();
+		stepper_stay();
 		judge_main();
 		_exit(0);
 	}
@@ -453,8 +455,8 @@ const struct verdict *sweep(const struct scenario *the_scenario)
 	if (status != 0 && !verdict->condemned) {
 		verdict->condemned = true;
 		snprintf(verdict->why, sizeof verdict->why,
-			"at step %lu: the judge was ended by %s",
-			verdict->steps, strsignal(WTERMSIG(status)));
+			"at step %lu: the judge %s", verdict->steps,
+			stepper_words(status));
 	}
 	if (verdict->condemned)
 		quote(said);

@@ -23,8 +23,14 @@ static struct verdict total;
 static void is_all_or_nothing(void **state)
 {
 	const struct scenario *scenario = *state;
-	const struct verdict *verdict = sweep(scenario);
+	const char *refused = stepper_refused();
+	const struct verdict *verdict;
 
+	if (refused != NULL) {
+		print_message("%s\n", refused);
+		skip();
+	}
+	verdict = sweep(scenario);
 	print_message("  %lu steps, %lu changed memory, %lu recoveries, "
 		      "%lu of them interrupted\n",
 		verdict->steps, verdict->changed, verdict->recoveries,
@@ -59,12 +65,11 @@ int sweep_main(char **argv, const struct scenario *scenarios, size_t count)
 			.initial_state = (void *)(uintptr_t)&scenarios[i],
 		};
 	}
-	failed = _cmocka_run_group_tests(
-		"sweep", tests, wanted, NULL, NULL);
+	failed = _cmocka_run_group_tests("sweep", tests, wanted, NULL, NULL);
 	print_message("%lu steps, %lu changed memory, %lu recoveries, "
 		      "%lu of them interrupted, CRASH_SEED=%u\n",
-		total.steps, total.changed, total.recoveries,
-		total.interrupted, seed);
+		total.steps, total.changed, total.recoveries, total.interrupted,
+		seed);
 	free(tests);
 	return failed;
 }

@@ -263,7 +263,11 @@ static void an_arena_of_another_layout_is_refused_with_the_difference(
 	} facts[] = {
 		{&super->base, "base address"},
 		{&super->max_bytes, "arena.max"},
+		{&super->log_fixed_bytes, "undo log size"},
 		{&super->log_max_bytes, "undo log limit"},
+		{&super->log_off, "undo log offset"},
+		{&super->map_off, "page map offset"},
+		{&super->runs_off, "run entry offset"},
 		{&super->heap_off, "heap offset"},
 		{&super->segment_bytes, "segment size"},
 	};
@@ -304,6 +308,74 @@ static void a_damaged_heap_is_refused_and_the_lease_given_back(void **state)
 	assert_int_equal(adopt(), -EBADMSG);
 	assert_non_null(strstr(reason, "damaged"));
 	RF_SUPER->heap.used_bytes -= 16;
+	assert_int_equal(adopt(), 0);
+	assert_still_here();
+	rf_lease_give();
+}
+
+static int adopt_in_time(void *unused)
+{
+	(void)unused;
+	alarm(10); /* a check that goes round in circles */
+	return adopt() == 0 ? 0 : 1;
+}
+
+/* Metadata: where it stands, and how much of that is damaged and restored. */
+static struct part {
+	size_t off, damaged_bytes, bytes;
+	uint8_t sound[65536];
+} parts[] = {
+	{0, 2048, RF_SUPER_BYTES, {0}}, {0, 4096, 4096, {0}}, /* page map */
+	{0, 4096, 65536, {0}},				      /* run entries */
+};
+
+static uint8_t *part_at(const struct part *part)
+{
+	return (uint8_t *)RF_ARENA_BASE + part->off;
+}
+
+static void damage(void)
+{
+	for (size_t i = random_below(3) + 1; i > 0; i--) {
+		const struct part *part = &parts[random_below(3)];
+		size_t bytes = (size_t)1 << random_below(4);
+		uint8_t *at = part_at(part) +
+			      random_below(part->damaged_bytes) / bytes * bytes;
+
+		if (random_below(2) == 0)
+			random_fill(at, bytes);
+		else
+			at[random_below(bytes)] ^=
+				(uint8_t)(1u << random_below(8));
+	}
+}
+
+static void damage_is_refused_or_passed_but_never_followed(void **state)
+{
+	enum { ROUNDS = 3000 };
+	unsigned refused = 0;
+
+	(void)state;
+	make_standing();
+	find();
+	parts[1].off = RF_SUPER->map_off;
+	parts[2].off = RF_SUPER->runs_off;
+	for (size_t i = 0; i < 3; i++)
+		memcpy(parts[i].sound, part_at(&parts[i]), parts[i].bytes);
+	for (int round = 0; round < ROUNDS; round++) {
+		int status;
+
+		damage();
+		status = run_child(adopt_in_time, NULL);
+		if (!WIFEXITED(status))
+			fail_msg("round %d: signal %d", round,
+				signal_of(status));
+		refused += exit_of(status) != 0;
+		for (size_t i = 0; i < 3; i++)
+			memcpy(part_at(&parts[i]), parts[i].sound,
+				parts[i].bytes);
+	}
+	assert_true(refused > ROUNDS / 10);
 	assert_int_equal(adopt(), 0);
 	assert_still_here();
 	rf_lease_give();
@@ -379,6 +451,7 @@ int main(void)
 		TEST(an_empty_segment_is_refused),
 		TEST(an_arena_of_another_layout_is_refused_with_the_difference),
 		TEST(a_damaged_heap_is_refused_and_the_lease_given_back),
+		TEST(damage_is_refused_or_passed_but_never_followed),
 		cmocka_unit_test(a_full_tmpfs_is_no_memory_and_never_a_signal),
 	};
 

@@ -384,6 +384,23 @@ static void nonsense_is_an_error_and_never_a_crash(void **state)
 	assert_int_equal(rf_heap_check(), 0);
 }
 
+/* A length that the area does not have, in a request that looks whole. */
+static void a_large_request_longer_than_its_area_is_nonsense(void **state)
+{
+	const uint32_t whole[] = {1, UINT32_MAX};
+	struct rf_msg *msg;
+
+	(void)state;
+	assert_int_equal(rf_lane_back(&channel, &channel.request, 8), 0);
+	memcpy(channel.request.large, whole, sizeof whole);
+	msg = (struct rf_msg *)put_message(RF_MSG_REQUEST, ANN, 0) - 1;
+	msg->flags = RF_MSG_LARGE;
+	msg->payload_bytes = sizeof whole + UINT32_MAX;
+	open_conn(ANN);
+	show_requests();
+	assert_int_equal(desk_round(&desk), -EBADMSG);
+}
+
 static void types_that_go_the_other_way_are_nonsense(void **state)
 {
 	(void)state;
@@ -411,6 +428,7 @@ int main(void)
 		TEST(a_tick_runs_when_it_is_due_and_not_before),
 		TEST(it_sleeps_only_when_nothing_waits),
 		TEST(nonsense_is_an_error_and_never_a_crash),
+		TEST(a_large_request_longer_than_its_area_is_nonsense),
 		TEST(types_that_go_the_other_way_are_nonsense),
 	};
 

@@ -151,6 +151,26 @@ static void a_new_channel_ends_the_connections_of_the_old(void **state)
 	assert_int_equal(trial->closed, 2);
 }
 
+static void attempts_made_in_the_old_channel_do_not_count(void **state)
+{
+	(void)state;
+	rf_lease_take(0, false);
+	for (int i = 0; i < 2; i++) {
+		reopen_desk();
+		open_conn(ANN);
+		run_desk();
+		ask(ANN, "add"); /* at the same position both times */
+		if (i == 1)
+			break;
+		RF_SUPER->desk.attempt = RF_SUPER->desk.request_pos << 8 | 2;
+		rf_channel_reset(&channel);
+		request_head = reply_pos = 0;
+	}
+	run_desk();
+	expect(ANN, RF_MSG_REPLY, "1");
+	rf_lease_give();
+}
+
 static void what_was_committed_but_not_shown_is_shown_by_the_next(void **state)
 {
 	uint64_t head, tail;
@@ -291,6 +311,7 @@ int main(void)
 		DEATH(each_poisoned_request_has_its_own_two_attempts),
 		DEATH(a_worker_sees_which_attempt_it_is),
 		DEATH(a_new_channel_ends_the_connections_of_the_old),
+		DEATH(attempts_made_in_the_old_channel_do_not_count),
 		DEATH(what_was_committed_but_not_shown_is_shown_by_the_next),
 		DEATH(each_request_takes_effect_once_through_kills),
 	};

@@ -10,7 +10,7 @@ static char said[8192];
 static size_t said_bytes;
 static int writes; /* each write(2) is a datagram */
 
-/* What `talk` writes to stderr; a socket of datagrams keeps the writes apart. */
+/* What `talk` writes to stderr; datagrams keep the writes apart. */
 static void listen_to(void (*talk)(void))
 {
 	int ends[2], saved = dup(STDERR_FILENO);

@@ -113,6 +113,7 @@ static void a_client_that_never_reads_is_closed_and_stalls_nobody(void **state)
 	static const char *const overrides[] = {
 		"network.client_output_limit=4M", NULL};
 	struct stage s;
+	struct message got = {0};
 	uint8_t *body = pattern(200000, 4);
 	uint64_t deaf, other;
 	int deaf_fd, fd;
@@ -123,16 +124,18 @@ static void a_client_that_never_reads_is_closed_and_stalls_nobody(void **state)
 	deaf = meet(&s, &deaf_fd);
 	other = meet(&s, &fd);
 	for (int i = 0; i < 200; i++) {
-		if (s.child.status->network.closed_output_limit)
-			break;
 		post_bytes(&s, deaf, RF_MSG_PUSH, 0, body, 200000);
 		say(fd, "PING\r\n");
-		expect_request(&s, "PING");
+		got = take_message(&s);
+		if (got.head.type == RF_MSG_CLOSE)
+			break;
+		expect_arguments(&got, "PING");
 		reply(&s, other, "+PONG\r\n");
 		hear(fd, "+PONG\r\n");
 	}
+	assert_int_equal(got.head.type, RF_MSG_CLOSE);
+	assert_int_equal(got.head.conn_id, deaf);
 	assert_int_equal(s.child.status->network.closed_output_limit, 1);
-	assert_int_equal(expect_message(&s, RF_MSG_CLOSE).head.conn_id, deaf);
 	close(fd);
 	close(deaf_fd);
 	free(body);
@@ -206,6 +209,31 @@ static void one_client_has_a_bounded_number_of_requests_in_flight(void **state)
 	stage_end(&s);
 }
 
+static void replies_do_not_wait_for_the_clock(void **state)
+{
+	struct stage s;
+	uint64_t conn;
+	int64_t begun_at_ms;
+	int fd;
+
+	(void)state;
+	stage_start(&s, NULL);
+	expect_message(&s, RF_MSG_RESET);
+	conn = meet(&s, &fd);
+	begun_at_ms = rf_monotonic_ms();
+	for (int i = 0; i < 20; i++) {
+		say(fd, "PING\r\n");
+		expect_request(&s, "PING");
+		usleep(2000); /* it sleeps by now */
+		reply(&s, conn, "+PONG\r\n");
+		hear(fd, "+PONG\r\n");
+	}
+	/* A tick each would take 10 s. */
+	assert_in_range(rf_monotonic_ms() - begun_at_ms, 0, 4000);
+	close(fd);
+	stage_end(&s);
+}
+
 /* Requests of 10,000 bytes, numbered, until nobody accepts more. */
 static unsigned fill_ring(int *fds, unsigned count, unsigned each)
 {
@@ -227,8 +255,8 @@ static void a_full_ring_loses_nothing(void **state)
 {
 	enum { CLIENTS = 8, EACH = 30 };
 	struct stage s;
-	uint64_t conn[CLIENTS], late = 0;
-	int fd[CLIENTS], late_fd;
+	uint64_t conn[CLIENTS], idle, late = 0;
+	int fd[CLIENTS], idle_fd, late_fd;
 	unsigned asked, closes = 0, next[CLIENTS];
 
 	(void)state;
@@ -238,6 +266,7 @@ static void a_full_ring_loses_nothing(void **state)
 		conn[i] = meet(&s, &fd[i]);
 		next[i] = i;
 	}
+	idle = meet(&s, &idle_fd);
 	release_requests(&s);
 	asked = fill_ring(fd, CLIENTS, EACH);
 	late_fd = dial(&s);
@@ -245,21 +274,24 @@ static void a_full_ring_loses_nothing(void **state)
 	for (unsigned i = 0; i < CLIENTS; i++)
 		shutdown(fd[i], SHUT_WR);
 	usleep(200000);
+	close(idle_fd);
+	usleep(100000);
 	assert_true(rf_ring_room(&s.channel.request.ring,
 			    s.channel.shm->request.head) < 20000);
-	for (unsigned i = 0; i < asked + CLIENTS + 2; i++) {
+	for (unsigned i = 0; i < asked + CLIENTS + 3; i++) {
 		struct message got = take_message(&s);
 		unsigned who = 0;
 
 		while (who < CLIENTS && conn[who] != got.head.conn_id)
 			who++;
-		if (who == CLIENTS) {
+		closes += got.head.type == RF_MSG_CLOSE;
+		if (got.head.conn_id == idle) {
+			continue;
+		} else if (who == CLIENTS) {
 			late = got.head.conn_id;
 			continue;
-		}
-		if (got.head.type == RF_MSG_CLOSE) {
+		} else if (got.head.type == RF_MSG_CLOSE) {
 			assert_int_equal(next[who], asked + who);
-			closes++;
 			continue;
 		}
 		assert_int_equal(
@@ -268,7 +300,7 @@ static void a_full_ring_loses_nothing(void **state)
 		next[who] += CLIENTS;
 		reply(&s, conn[who], "+OK\r\n");
 	}
-	assert_int_equal(closes, CLIENTS);
+	assert_int_equal(closes, CLIENTS + 1);
 	for (unsigned i = 0; i < asked; i++)
 		hear(fd[i % CLIENTS], "+OK\r\n");
 	for (unsigned i = 0; i < CLIENTS; i++)
@@ -344,6 +376,7 @@ int main(void)
 		cmocka_unit_test(a_slow_client_is_not_read_until_it_reads),
 		cmocka_unit_test(
 			one_client_has_a_bounded_number_of_requests_in_flight),
+		cmocka_unit_test(replies_do_not_wait_for_the_clock),
 		cmocka_unit_test(a_full_ring_loses_nothing),
 		cmocka_unit_test(a_full_reply_ring_is_drained),
 		cmocka_unit_test(a_ring_of_nonsense_ends_the_child),

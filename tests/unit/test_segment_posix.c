@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* test_segment_posix.c -- named segments: who may have one, and a full tmpfs. */
+/* test_segment_posix.c -- named segments: who may have one; a full tmpfs. */
 #include "suite.h"
 #include <sched.h>
 #include <segment.h>

@@ -386,6 +386,7 @@ void desk_sleep(struct desk *desk)
 
 	desk->now_ms = rf_now_ms();
 	rf_status_set(desk->status->business.heartbeat_ms, rf_monotonic_ms());
+	reply_trim();
 	if (desk->worker->tick != NULL)
 		until_ms = desk->tick_at_ms - desk->now_ms;
 	if (until_ms > TICK_MS)

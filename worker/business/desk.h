@@ -27,6 +27,8 @@ struct desk {
 	struct rf_status_shm *status;
 	struct rf_reply reply;
 	size_t reply_max_bytes;
+	bool large_is_backed; /* or may be, by an earlier process */
+	int64_t large_used_at_ms;
 
 	struct rf_bytes *args; /* of the request being run */
 	uint32_t args_room;
@@ -71,6 +73,8 @@ void reply_begin(uint64_t conn_id);
 void reply_end(enum rf_msg_type type);
 /* Put only the pushes in (tick, closed). */
 void reply_end_pushes(void);
+/* Give the memory of a large area back that nobody has used for a while. */
+void reply_trim(void);
 /* Wait until the ring has room for any reply that fits it. 0 or -EINTR. */
 int reply_wait_room(void);
 

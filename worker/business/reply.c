@@ -18,12 +18,17 @@
 #define ROOM_NEEDED (rf_ring_need(RF_RING_PAYLOAD_MAX))
 #define MINE	    (&RF_SUPER->desk)
 
+/* Memory of the large area that stays, and when the rest goes. */
+#define LARGE_KEEP_BYTES ((size_t)1 << 20)
+#define LARGE_IDLE_MS	 1000
+
 static struct desk *desk;
 
 void reply_init(struct desk *the_desk)
 {
 	desk = the_desk;
 	desk->reply_max_bytes = desk->channel->reply.large_max_bytes;
+	desk->large_is_backed = true;
 }
 
 static struct rf_ring *ring(void)
@@ -106,12 +111,23 @@ static int outgrow(struct rf_reply *reply, size_t need)
 		error = -ENOMEM;
 	if (error != 0)
 		return error;
+	desk->large_is_backed = true;
+	desk->large_used_at_ms = desk->now_ms;
 	if (!reply->large)
 		memcpy(lane->large, reply->at, reply->bytes);
 	reply->at = (char *)lane->large;
 	reply->room = room;
 	reply->large = true;
 	return 0;
+}
+
+void reply_trim(void)
+{
+	if (!desk->large_is_backed || !large_is_free() ||
+		desk->now_ms - desk->large_used_at_ms < LARGE_IDLE_MS)
+		return;
+	rf_lane_trim(desk->channel, &desk->channel->reply, LARGE_KEEP_BYTES);
+	desk->large_is_backed = false;
 }
 
 char *rf_reply_room(struct rf_reply *reply, size_t bytes)

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* bench_tx.c -- what a transaction costs, beside the plain store it guards.
+ *
+ * Each step changes one place: always within 4 KiB, or anywhere in a block
+ * that is far larger than the caches. The places follow from the step's number,
+ * not from what was read: the processor may overlap them, as in real code.
+ */
+#include "measure.h"
+#include <refork/heap.h>
+#include <refork/tx.h>
+
+#define HOT_BYTES ((size_t)4096)
+
+static uint8_t *block;
+static size_t block_bytes;
+static size_t steps;
+
+static uint8_t *place(uint64_t step, size_t window)
+{
+	uint64_t mixed = step * UINT64_C(0x9e3779b97f4a7c15);
+
+	return block + ((mixed >> 20) & (window - 1) & ~(uint64_t)63);
+}
+
+static void plain_8(size_t window)
+{
+	for (uint64_t i = 0; i < steps; i++) {
+		memcpy(place(i, window), &i, 8);
+		__asm__ volatile("" ::: "memory");
+	}
+}
+
+static void plain_64(size_t window)
+{
+	for (uint64_t i = 0; i < steps; i++) {
+		memset(place(i, window), (int)i & 255, 64);
+		__asm__ volatile("" ::: "memory");
+	}
+}
+
+static void guarded_8(size_t window)
+{
+	for (uint64_t i = 0; i < steps; i++) {
+		rf_tx_begin();
+		rf_tx_write(place(i, window), &i, 8);
+		rf_tx_commit();
+	}
+}
+
+static void guarded_64(size_t window)
+{
+	for (uint64_t i = 0; i < steps; i++) {
+		uint8_t bytes[64];
+
+		memset(bytes, (int)i & 255, sizeof bytes);
+		rf_tx_begin();
+		rf_tx_write(place(i, window), bytes, sizeof bytes);
+		rf_tx_commit();
+	}
+}
+
+static const struct {
+	const char *name;
+	void (*run)(size_t window);
+} variants[] = {
+	{"plain store, 8 bytes", plain_8},
+	{"plain store, 64 bytes", plain_64},
+	{"transaction, 8 bytes", guarded_8},
+	{"transaction, 64 bytes", guarded_64},
+};
+
+#define VARIANTS (sizeof variants / sizeof *variants)
+
+int main(void)
+{
+	static double ns[VARIANTS][2][ROUNDS];
+
+	block_bytes = (size_t)1 << (is_quick() ? 26 : 30);
+	steps = is_quick() ? 200000 : 5000000;
+	make_arena(block_bytes + (64 << 20));
+	rf_tx_begin();
+	block = rf_alloc(block_bytes);
+	if (rf_tx_commit() != 0)
+		give_up("take a block", rf_tx_error());
+	for (int round = 0; round < ROUNDS; round++)
+		for (size_t v = 0; v < VARIANTS; v++)
+			for (int hot = 0; hot < 2; hot++) {
+				double from = now_ns();
+
+				variants[v].run(hot ? HOT_BYTES : block_bytes);
+				ns[v][hot][round] =
+					(now_ns() - from) / (double)steps;
+			}
+	printf("| ns | hot in L1 | random in %zu MiB |\n|---|---|---|\n",
+		block_bytes >> 20);
+	for (size_t v = 0; v < VARIANTS; v++)
+		printf("| %s | %.1f | %.1f |\n", variants[v].name,
+			median(ns[v][1], ROUNDS), median(ns[v][0], ROUNDS));
+	return 0;
+}

@@ -291,13 +291,24 @@ uint64_t rf_arena_next_generation(void)
 int rf_arena_inherit(void)
 {
 	const struct rf_super *super = RF_SUPER;
-	int error = rf_segment_inherit(
-		rf_arena_segment, 0, RF_SUPER_BYTES + super->log_fixed_bytes);
+	size_t pages = super->heap.page_count;
+	const struct {
+		size_t off, bytes;
+	} backed[] = {
+		{0, RF_SUPER_BYTES + super->log_fixed_bytes},
+		{super->map_off, pages * sizeof(uint32_t)},
+		{super->runs_off, pages * sizeof(struct rf_run)},
+		{super->heap_off, pages << RF_PAGE_SHIFT},
+	};
 
-	if (error != 0)
-		return error;
-	return rf_segment_inherit(rf_arena_segment, super->heap_off,
-		(size_t)super->heap.page_count << RF_PAGE_SHIFT);
+	for (size_t i = 0; i < sizeof backed / sizeof *backed; i++) {
+		int error = rf_segment_inherit(
+			rf_arena_segment, backed[i].off, backed[i].bytes);
+
+		if (error != 0)
+			return error;
+	}
+	return 0;
 }
 
 const uint8_t *rf_arena_seed(void)

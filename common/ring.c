@@ -9,7 +9,9 @@
  * Death. Every store here is a single aligned word, and none of them is needed
  * for the next one to make sense: a side that dies anywhere leaves a ring that
  * its successor goes on with, from its own idea of the positions. A flag left
- * set costs one bell too many, a flag left cleared is set again before sleep.
+ * set costs one bell too many. One taken down by who then died before ringing
+ * would lose a wake-up: a new business child rings once unasked (desk_open),
+ * and the business child itself never sleeps for long.
  */
 #include "ring.h"
 #include <errno.h>

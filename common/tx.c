@@ -8,8 +8,8 @@
  * the half-made change is gone.
  *
  * Rules that make it true, and the function that keeps each:
- *   T1  saved before changed      rf_tx_log_entry() publishes the entry (log_tail)
- *                                 before it returns
+ *   T1  saved before changed      rf_tx_log_entry() publishes the entry by
+ *                                 raising log_tail, then returns
  *   T2  one store decides         rf_tx_commit() zeroes log_tail
  *   T3  undo is absolute          rf_tx_recover() copies old bytes and touches
  *                                 log_tail last: a recovery that dies is run

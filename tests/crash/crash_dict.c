@@ -19,6 +19,8 @@ static const struct scenario scenarios[] = {
 		BEFORE(PUT(0, 16, 0), COMMIT), ACT(PUT(16, 1, 0), COMMIT)),
 	SCRIPT_IN(&roomy, "a_segment_is_added_or_not", 1,
 		BEFORE(PUT(0, 512, 0), COMMIT), ACT(PUT(512, 1, 0), COMMIT)),
+	SCRIPT_IN(&roomy, "a_segment_is_added_where_there_is_room_or_not", 1,
+		BEFORE(PUT(0, 1536, 0), COMMIT), ACT(PUT(1536, 1, 0), COMMIT)),
 	SCRIPT("many_keys_are_inserted_at_once_or_none", 1,
 		BEFORE(PUT(0, 10, 0), COMMIT), ACT(PUT(10, 25, 0), COMMIT)),
 	SCRIPT("keys_that_are_aborted_have_never_been", 0,

@@ -54,7 +54,8 @@ static void forget(struct image *image)
 #define S20 "abcdefghijklmnopqrst"
 #define S60 S20 S20 S20
 #define SIX                                                                    \
-	"1 MSET a 1 b 2 c 3 d 4 e 5 f 6", "1 PEXPIRE b 900", "1 PEXPIRE d 90000"
+	"1 MSET a 1 b 2 c 3 d 4 e 5 f 6", "1 PEXPIRE b 900",                   \
+		"1 PEXPIRE c 900", "1 PEXPIRE d 90000"
 
 static const struct scenario scenarios[] = {
 	KV("set_of_the_first_key", "+OK", "SET a b"),
@@ -92,6 +93,8 @@ static const struct scenario scenarios[] = {
 	KV("mset", "+OK", "MSET a x b " S60 " g 7 a y", SIX),
 	KV("msetnx", ":1", "MSETNX g 7 h 8", SIX),
 	KV("del", ":1", "DEL a", SIX),
+	KV("del_of_a_key_that_expires", ":1", "DEL b", SIX),
+	KV("del_of_a_key_that_expires_with_another", ":1", "DEL c", SIX),
 	KV("del_of_many", ":4", "DEL a b d f x", SIX),
 	KV("del_of_the_last_key", ":1", "DEL a", "1 SET a 1"),
 	KV("rename", "+OK", "RENAME a g", SIX),

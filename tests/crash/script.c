@@ -141,19 +141,23 @@ static void put(const struct script_move *move)
 	}
 }
 
+static void remove_key(struct rf_dict_entry *entry)
+{
+	if (entry != NULL) {
+		rf_free(entry->value);
+		rf_dict_remove(script_root()->dict, entry);
+	} else {
+		condemn("there is no such key");
+	}
+}
+
 static void remove_keys(const struct script_move *move)
 {
 	char key[16];
 
-	for (unsigned i = move->first; i < move->first + move->count; i++) {
-		struct rf_dict_entry *entry = rf_dict_find(
-			script_root()->dict, key, key_of(i, key, sizeof key));
-
-		if (entry == NULL)
-			condemn("there is no key %u", i);
-		rf_free(entry->value);
-		rf_dict_remove(script_root()->dict, entry);
-	}
+	for (unsigned i = move->first; i < move->first + move->count; i++)
+		remove_key(rf_dict_find(
+			script_root()->dict, key, key_of(i, key, sizeof key)));
 }
 
 static void drop(struct rf_dict_entry *entry)

@@ -17,7 +17,7 @@ static struct rf_arena_conf conf_of(const struct geometry *geometry)
 	uint64_t bytes = (uint64_t)geometry->page_max << RF_PAGE_SHIFT;
 
 	return (struct rf_arena_conf){
-		.size_bytes = bytes,
+		.size_bytes = RF_PAGE_BYTES, /* the least that is backed */
 		.max_bytes = bytes,
 		.log_bytes = LOG_BYTES,
 		.worker_name = "crash",

@@ -20,8 +20,8 @@ struct tale {
 	char text[TALE_BYTES];
 	size_t bytes;
 };
-__attribute__((format(printf, 2, 3))) void tale_add(
-	struct tale *tale, const char *format, ...);
+void tale_add(struct tale *tale, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 struct scenario {
 	const char *name;
@@ -64,8 +64,8 @@ struct verdict {
 const struct verdict *sweep(const struct scenario *scenario);
 
 /* In a hook: this is wrong. */
-__attribute__((format(printf, 1, 2))) _Noreturn void condemn(
-	const char *format, ...);
+_Noreturn void condemn(const char *format, ...)
+	__attribute__((format(printf, 1, 2)));
 
 /* The main() of a program that sweeps scenarios, as tests of their names. */
 int sweep_main(char **argv, const struct scenario *scenarios, size_t count);

@@ -70,11 +70,12 @@ def is_alive(pid):
 
 
 def blocks_signals(pid):
-    """Whether a process has blocked what nobody blocks for long."""
+    """Whether a process has blocked what nobody blocks for long; None when
+    it is gone."""
     try:
         text = Path(f"/proc/{pid}/status").read_text()
     except OSError:
-        return False
+        return None
     blocked = int(re.search(r"^SigBlk:\s*(\w+)", text, re.MULTILINE)[1], 16)
     return bool(blocked >> (signal.SIGUSR1 - 1) & 1)
 
@@ -379,7 +380,7 @@ class Service:
         its signals are blocked."""
         for pid in children_of(self.supervisor_pid):
             if f"{self.name} {role}" in process_title(pid) and \
-                    not blocks_signals(pid):
+                    blocks_signals(pid) is False:
                 return pid
         return None
 

@@ -6,6 +6,7 @@ import socket
 import stat
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,16 @@ def test_sigkill_of_the_supervisor_ends_the_children(service):
     assert len(pids) >= 2
     kv.kill9()
     assert not any(is_alive(pid) for pid in pids)
+
+
+def test_sigkill_of_the_supervisor_amid_its_start_ends_the_children(daemon):
+    kv = daemon(log_level="error")
+    for round_ in range(60):
+        kv.launch()
+        wait_until(lambda: kv.process.poll() is not None or
+                   kv.find_child("business"), "it forks", every_s=0)
+        time.sleep(round_ * 20e-6)
+        kv.kill9()
 
 
 def test_after_sigkill_of_the_supervisor_the_next_start_has_the_state(service):
@@ -356,9 +367,15 @@ def test_python3_redis_works_unchanged(service):
     assert Wire(kv.unix_path).call("GET", "n") == b"100"
 
 
-def test_the_shipped_ini_is_without_problems(daemon):
-    ran = subprocess.run(
-        [BUILD / "reforkd", "-c", TOP / "conf" / "kv.ini", "--check",
-         "-o", f"refork.worker={BUILD}/workers/kv.so"],
-        capture_output=True, text=True, timeout=PATIENCE_S)
-    assert ran.returncode == 0, ran.stderr
+def test_the_shipped_ini_serves(daemon):
+    """On a port and under a name of its own: the shipped ones may be in use.
+    """
+    kv = daemon(network_listen=[])
+    kv.ini_path = TOP / "conf" / "kv.ini"
+    kv.start(*(f"-o{setting}" for setting in (
+        f"refork.name={kv.name}",
+        f"refork.worker={kv.settings['refork_worker']}",
+        f"refork.runtime_dir={kv.runtime_dir}",
+        f"refork.state_dir={kv.settings['refork_state_dir']}",
+        f"network.listen=127.0.0.1:{kv.port}")))
+    assert kv.client().set("key", "value")

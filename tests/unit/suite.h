@@ -15,6 +15,7 @@
 #include <refork/check.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -50,9 +51,41 @@ static inline void random_fill(void *at, size_t bytes)
 		to[i] = (uint8_t)(random_word() >> 11);
 }
 
+/* ---- memory ---- */
+
 static inline bool is_filled(const uint8_t *at, size_t bytes, uint8_t fill)
 {
 	return at[0] == fill && memcmp(at, at + 1, bytes - 1) == 0;
+}
+
+/* Zeroed memory that this process and its later children share. */
+static inline void *shared_memory(size_t bytes)
+{
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
+/* The VmFlags of the mapping that holds an address hold this flag. */
+static inline bool has_vm_flag(const void *address, const char *flag)
+{
+	FILE *in = fopen("/proc/self/smaps", "re");
+	char line[512];
+	bool here = false, found = false;
+
+	while (in != NULL && fgets(line, sizeof line, in) != NULL) {
+		unsigned long from, to;
+
+		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+			here = from <= (unsigned long)address &&
+			       (unsigned long)address < to;
+		else if (here && strncmp(line, "VmFlags:", 8) == 0)
+			found = strstr(line, flag) != NULL;
+	}
+	if (in != NULL)
+		fclose(in);
+	return found;
 }
 
 /* ---- other processes ---- */
@@ -115,15 +148,6 @@ static inline int exit_of(int status)
 static inline int signal_of(int status)
 {
 	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-}
-
-/* Zeroed memory that this process and its later children share. */
-static inline void *shared_memory(size_t bytes)
-{
-	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	return at == MAP_FAILED ? NULL : at;
 }
 
 #endif

@@ -228,6 +228,39 @@ static void the_lease_of_a_process_long_dead_is_no_hindrance(void **state)
 	}
 }
 
+static bool is_dumped(uint64_t off)
+{
+	return !has_vm_flag((const uint8_t *)RF_ARENA_BASE + off, " dd");
+}
+
+static int inherit(void *unused)
+{
+	const struct rf_super *super = RF_SUPER;
+	uint64_t end;
+
+	(void)unused;
+	find(); /* a mapping that has backed nothing itself */
+	rf_arena_use(&seg);
+	seg.core_include = true;
+	if (is_dumped(0) || rf_arena_inherit() != 0)
+		return 1;
+	if (!is_dumped(0) || !is_dumped(super->log_off) ||
+		!is_dumped(super->map_off) || !is_dumped(super->runs_off))
+		return 2;
+	end = super->heap_off +
+	      ((uint64_t)super->heap.page_count << RF_PAGE_SHIFT);
+	if (!is_dumped(end - 1))
+		return 3;
+	return is_dumped(end) ? 4 : 0;
+}
+
+static void a_core_dump_of_a_child_holds_all_that_is_backed(void **state)
+{
+	(void)state;
+	make_standing();
+	assert_int_equal(exit_of(run_child(inherit, NULL)), 0);
+}
+
 /* ---- refused ---- */
 
 static void an_arena_that_was_never_finished_is_refused(void **state)
@@ -447,6 +480,7 @@ int main(void)
 		TEST(the_next_daemon_finds_the_state_of_the_last),
 		TEST(a_daemon_killed_in_a_transaction_leaves_the_last_commit),
 		TEST(the_lease_of_a_process_long_dead_is_no_hindrance),
+		TEST(a_core_dump_of_a_child_holds_all_that_is_backed),
 		TEST(an_arena_that_was_never_finished_is_refused),
 		TEST(an_empty_segment_is_refused),
 		TEST(an_arena_of_another_layout_is_refused_with_the_difference),

@@ -276,6 +276,8 @@ static void a_full_ring_loses_nothing(void **state)
 	usleep(200000);
 	close(idle_fd);
 	usleep(100000);
+	/* It does not poll for room, it asks to be told. */
+	assert_int_equal(s.channel.shm->request.producer_waits, 1);
 	assert_true(rf_ring_room(&s.channel.request.ring,
 			    s.channel.shm->request.head) < 20000);
 	for (unsigned i = 0; i < asked + CLIENTS + 3; i++) {

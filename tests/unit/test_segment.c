@@ -47,27 +47,6 @@ static size_t backed_bytes(void)
 	return (size_t)st.st_blocks * 512;
 }
 
-/* The VmFlags of the mapping that holds an address hold this flag. */
-static bool has_flag(const void *address, const char *flag)
-{
-	FILE *in = fopen("/proc/self/smaps", "re");
-	char line[512];
-	bool here = false, found = false;
-
-	assert_non_null(in);
-	while (fgets(line, sizeof line, in) != NULL) {
-		unsigned long from, to;
-
-		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
-			here = from <= (unsigned long)address &&
-			       (unsigned long)address < to;
-		else if (here && strncmp(line, "VmFlags:", 8) == 0)
-			found = strstr(line, flag) != NULL;
-	}
-	fclose(in);
-	return found;
-}
-
 /* ---- every backend ---- */
 
 static void backed_memory_is_zero_and_the_rest_takes_none(void **state)
@@ -178,29 +157,29 @@ static void only_what_is_backed_goes_into_core_dumps(void **state)
 {
 	(void)state;
 	seg.core_include = true;
-	assert_true(has_flag(seg.base, " dd"));
+	assert_true(has_vm_flag(seg.base, " dd"));
 	assert_int_equal(rf_segment_back(&seg, 0, MIB), 0);
-	assert_false(has_flag(seg.base, " dd"));
-	assert_true(has_flag(seg.base + MIB, " dd"));
+	assert_false(has_vm_flag(seg.base, " dd"));
+	assert_true(has_vm_flag(seg.base + MIB, " dd"));
 	assert_int_equal(rf_segment_unback(&seg, 0, MIB), 0);
-	assert_true(has_flag(seg.base, " dd"));
+	assert_true(has_vm_flag(seg.base, " dd"));
 }
 
 static void nothing_goes_into_core_dumps_unless_asked_for(void **state)
 {
 	(void)state;
 	assert_int_equal(rf_segment_back(&seg, 0, MIB), 0);
-	assert_true(has_flag(seg.base, " dd"));
+	assert_true(has_vm_flag(seg.base, " dd"));
 }
 
 static int inherit_what_a_sibling_backed(void *unused)
 {
 	(void)unused;
-	if (!has_flag(seg.base + 8 * MIB, " dd"))
+	if (!has_vm_flag(seg.base + 8 * MIB, " dd"))
 		return 1;
 	if (rf_segment_inherit(&seg, 8 * MIB, MIB) != 0)
 		return 2;
-	return has_flag(seg.base + 8 * MIB, " dd") ? 3 : 0;
+	return has_vm_flag(seg.base + 8 * MIB, " dd") ? 3 : 0;
 }
 
 static int back_in_a_child(void *unused)
@@ -226,8 +205,8 @@ static void huge_pages_are_advised_for_all_of_it(void **state)
 	other.huge_advise = true;
 	assert_int_equal(rf_segment_create(&other), 0);
 	assert_int_equal(rf_segment_map(&other, 0), 0);
-	assert_true(has_flag(other.base, " hg"));
-	assert_true(has_flag(other.base + other.max_bytes - 1, " hg"));
+	assert_true(has_vm_flag(other.base, " hg"));
+	assert_true(has_vm_flag(other.base + other.max_bytes - 1, " hg"));
 	rf_segment_unlink(&other);
 	rf_segment_close(&other);
 }
@@ -238,8 +217,8 @@ static void locked_memory_is_locked_when_backed(void **state)
 	seg.lock_memory = true;
 	if (rf_segment_back(&seg, 0, 65536) != 0)
 		skip(); /* RLIMIT_MEMLOCK */
-	assert_true(has_flag(seg.base, " lo"));
-	assert_false(has_flag(seg.base + 65536, " lo"));
+	assert_true(has_vm_flag(seg.base, " lo"));
+	assert_false(has_vm_flag(seg.base + 65536, " lo"));
 }
 
 /* The kernel says EFAULT where this process would get a SIGSEGV. */

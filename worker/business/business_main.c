@@ -2,7 +2,8 @@
 /* business_main.c -- the business child, from its fork to its end.
  *
  *   take the lease (rolls back) -> bind to the channel (re-publishes)
- *     -> worker's start -> serve -> [SIGTERM] -> worker's stop -> give the lease
+ *     -> worker's start -> serve
+ *     -> [SIGTERM] -> worker's stop -> give the lease
  *
  * Nothing that can wait stands before "serve": clients are waiting.
  */

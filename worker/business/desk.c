@@ -13,10 +13,10 @@
  * attempt are stored in one word that the roll back leaves alone. A message
  * that has killed DESK_ATTEMPTS processes is not run again.
  *
- *   message            desk_open        desk_round                    death
- *   in the ring  ----> (republish) ---> attempt -> begin -> handler    |
- *        ^                                 -> reply_end -> commit -----+--> next
- *        +------------- rolled back, attempt + 1 ----------------------+
+ *   desk_open       desk_round
+ *   (republish) --> attempt -> begin -> handler -> reply_end -> commit --> next
+ *                      ^                                  |
+ *                      +-- death: rolled back, run again -+
  */
 #include "desk.h"
 #include "common/super.h"

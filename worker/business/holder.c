@@ -3,9 +3,10 @@
  *
  * The problem. A process that dies takes its page tables down before anybody
  * learns of its death: 0.06 us per touched page, 60 ms at 4 GiB of 4 KiB pages.
- * The idea. A second process shares the address space (CLONE_VM) and sleeps. The
- * dying one is then not the last user, so its death is known in microseconds.
- * The supervisor ends the holder later, when the successor serves.
+ * The idea. A second process shares the address space (CLONE_VM) and sleeps.
+ * The dying one is then not the last user, so its death is known in
+ * microseconds. The supervisor ends the holder later, when the successor
+ * serves.
  *
  * The holder shares this process's memory, thread-local storage included, so it
  * must not touch any: it blocks every signal, and each of its system calls

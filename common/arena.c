@@ -182,6 +182,19 @@ static int differs(const struct rf_super *have, const struct rf_super *want,
 	return 0;
 }
 
+bool rf_arena_is_unfinished(
+	struct rf_segment *seg, const struct rf_arena_conf *conf)
+{
+	const struct rf_super *have = RF_SUPER;
+
+	if (seg->max_bytes != rf_arena_segment_bytes(conf) ||
+		rf_segment_back(seg, 0, RF_SUPER_BYTES) != 0 ||
+		have->marker != 0)
+		return false;
+	return (have->format == 0 && have->base == 0) ||
+	       (have->format == RF_ARENA_FORMAT && have->base == RF_ARENA_BASE);
+}
+
 int rf_arena_adopt(struct rf_segment *seg, const struct rf_arena_conf *conf,
 	char *reason, size_t reason_bytes, uint32_t *state_version_found)
 {

@@ -40,6 +40,11 @@ int rf_arena_adopt(struct rf_segment *seg, const struct rf_arena_conf *conf,
  * transaction. */
 void rf_arena_set_state_version(uint32_t state_version);
 
+/* True for a mapped segment in which no build has ever been completed: it has
+ * no marker, and nothing else that would not fit. It never held state. */
+bool rf_arena_is_unfinished(
+	struct rf_segment *seg, const struct rf_arena_conf *conf);
+
 /* The build is complete: write the marker (last). */
 void rf_arena_publish(void);
 

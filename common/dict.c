@@ -168,7 +168,8 @@ static void split(struct rf_dict *dict)
 	uint64_t mask = index > dict->mask ? dict->mask * 2 + 1 : dict->mask;
 	struct rf_dict_entry **low, **high, *entry, *next;
 
-	if (index == RF_DICT_BUCKETS_MAX || !make_room(dict))
+	if (index == RF_DICT_BUCKETS_MAX || !make_room(dict) ||
+		rf_tx_error() != 0)
 		return;
 	low = rf_dict_bucket(dict, index & (mask >> 1));
 	high = rf_dict_bucket(dict, index);

@@ -202,6 +202,8 @@ void *rf_try_alloc(size_t bytes)
 	RF_CHECK(rf_tx_is_open() && bytes > 0);
 	if (rf_unlikely(!table.ready))
 		table_init();
+	if (rf_unlikely(rf_tx_error() != 0))
+		return NULL;
 	return bytes <= SMALL_MAX ? take_small(class_of(bytes))
 				  : take_large(bytes);
 }

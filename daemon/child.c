@@ -7,13 +7,14 @@
  *       |          TIMER |  | |   `----- STOP -----'  |
  *       |                |  | | EXIT, NOFORK  |       |
  *       |                |  | v               |       |
- *       |<--- STOP --- BACKOFF                |       |
+ *       |<--- STOP --- BACKOFF <-- FUTILE ------------|
  *       |                   |                 v       |
  *       `------ EXIT -------|------------ STOPPING    |
  *                           `---------- EXIT ---------'
  *
  *   - A child that has served is forked again the moment it ends; one that
- *     ended before it served waits, twice as long each time.
+ *     ended before it served waits, twice as long each time. So does one that
+ *     keeps ending right after it said that it serves (FUTILE).
  *   - Nothing ends in DOWN but what was asked to: a supervisor never gives up.
  *   - BACKOFF and STOPPING have deadlines, the other states have none.
  *
@@ -36,6 +37,7 @@ static const char *const event_names[CHILD_EV_COUNT] = {
 	[CHILD_EV_NOFORK] = "fork failed",
 	[CHILD_EV_READY] = "ready",
 	[CHILD_EV_EXIT] = "exit",
+	[CHILD_EV_FUTILE] = "futile",
 	[CHILD_EV_TIMER] = "deadline",
 	[CHILD_EV_STOP] = "stop",
 };
@@ -54,6 +56,7 @@ static const struct child_step steps[CHILD_STATE_COUNT][CHILD_EV_COUNT] = {
 	},
 	[CHILD_UP] = {
 		[CHILD_EV_EXIT]   = {CHILD_STARTING, CHILD_ACT_SPAWN},
+		[CHILD_EV_FUTILE] = {CHILD_BACKOFF,  CHILD_ACT_NONE},
 		[CHILD_EV_STOP]   = {CHILD_STOPPING, CHILD_ACT_TERM},
 	},
 	[CHILD_BACKOFF] = {

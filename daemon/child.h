@@ -19,6 +19,7 @@ enum child_event {
 	CHILD_EV_NOFORK, /* the fork failed */
 	CHILD_EV_READY,	 /* it says that it serves */
 	CHILD_EV_EXIT,	 /* its process has ended, however */
+	CHILD_EV_FUTILE, /* the same, once more without having got anywhere */
 	CHILD_EV_TIMER,	 /* the deadline of its state has passed */
 	CHILD_EV_STOP,	 /* it is no longer wanted */
 	CHILD_EV_COUNT

@@ -35,6 +35,10 @@
 /* The network child keeps drain_timeout itself; this is for one that hangs. */
 #define DRAIN_GRACE_MS 1000
 #define HOLDER_PAUSE_S 0.2
+/* Lives shorter than this in which nothing was done, so many in a row, are
+ * answered by an immediate fork; a poison request takes two. */
+#define BARREN_MS  1000
+#define BARREN_MAX 8
 
 enum role { NETWORK, BUSINESS, ROLE_COUNT };
 
@@ -46,6 +50,9 @@ struct member {
 	siginfo_t end; /* of its last process */
 	bool ended_by_us;
 	int fork_error;
+	int64_t forked_at_ms;
+	uint64_t progress_at_fork;
+	int futile_count;  /* lives in a row that came to nothing */
 	uint64_t pause_ms; /* the last one; 0 after it has served */
 	ev_io exit;
 	ev_timer deadline;
@@ -83,6 +90,25 @@ static void get_pids(const struct family *f, pid_t pids[ROLE_COUNT])
 {
 	for (int i = 0; i < ROLE_COUNT; i++)
 		pids[i] = f->members[i].pid;
+}
+
+/* Grows when the role does what it is there for. Another process's number:
+ * only ever compared with an earlier one. */
+static uint64_t progress(const struct member *m)
+{
+	const struct rf_status_shm *st = m->family->service->status;
+
+	if (m->role == NETWORK)
+		return rf_status_get(st->network.bytes_in);
+	return rf_status_get(st->business.requests) +
+	       rf_status_get(st->business.quarantined);
+}
+
+/* A short life in which nothing was done. */
+static bool is_barren(const struct member *m)
+{
+	return rf_monotonic_ms() - m->forked_at_ms < BARREN_MS &&
+	       progress(m) == m->progress_at_fork;
 }
 
 static void publish_pids(struct family *f)
@@ -123,12 +149,15 @@ static enum child_event act_spawn(struct member *m)
 	};
 	int pidfd, rc;
 
+	/* Before the fork, and even if it fails: a number is used once. */
+	rf_status_set(st->generation, generation);
 	rc = spawn(f->service, &how, &m->pid, &pidfd);
 	if (rc) {
 		m->fork_error = -rc;
 		return CHILD_EV_NOFORK;
 	}
-	rf_status_set(st->generation, generation);
+	m->forked_at_ms = rf_monotonic_ms();
+	m->progress_at_fork = progress(m);
 	publish_pids(f);
 	ev_io_init(&m->exit, on_exit_io, pidfd, EV_READ);
 	m->exit.data = m;
@@ -170,7 +199,8 @@ static uint64_t deadline_ms(struct member *m)
 static void log_change(
 	const struct member *m, enum child_state from, enum child_event event)
 {
-	bool bad = event == CHILD_EV_EXIT && from != CHILD_STOPPING;
+	bool ended = event == CHILD_EV_EXIT || event == CHILD_EV_FUTILE;
+	bool bad = ended && from != CHILD_STOPPING;
 	char words[WORDS_MAX], then[64] = "";
 	const char *why = child_event_name(event);
 
@@ -182,7 +212,7 @@ static void log_change(
 			roles[m->role].name, strerror(m->fork_error), then);
 		return;
 	}
-	if (event == CHILD_EV_EXIT)
+	if (ended)
 		why = words_of_end(&m->end, words);
 	rf_log(bad ? RF_LOG_WARNING : RF_LOG_INFO, "%s: %s -> %s (%s)%s",
 		roles[m->role].name, child_state_name(from),
@@ -202,8 +232,6 @@ static void enter(
 		ev_timer_set(&m->deadline, (double)deadline_ms(m) / 1000, 0.);
 		ev_timer_start(loop, &m->deadline);
 	}
-	if (next == CHILD_UP)
-		m->pause_ms = 0;
 	log_change(m, from, event);
 }
 
@@ -282,6 +310,20 @@ static void count_crash(struct member *m)
 		rf_status_add(st->network_crashes, 1);
 }
 
+/* A life that came to something clears the account. */
+static enum child_event end_event(struct member *m)
+{
+	if (m->state != CHILD_UP)
+		return CHILD_EV_EXIT;
+	if (!is_barren(m)) {
+		m->futile_count = 0;
+		m->pause_ms = 0;
+		return CHILD_EV_EXIT;
+	}
+	m->futile_count++;
+	return m->futile_count > BARREN_MAX ? CHILD_EV_FUTILE : CHILD_EV_EXIT;
+}
+
 /* The end of m's process is known and not collected. */
 static void on_end(struct member *m)
 {
@@ -301,7 +343,7 @@ static void on_end(struct member *m)
 		count_crash(m);
 	if (exited_with(m, RF_CHILD_EXIT_CHANNEL))
 		renew_channel(m);
-	feed(m, CHILD_EV_EXIT);
+	feed(m, end_event(m));
 
 	waitid(P_PID, (id_t)dead, &collected, WEXITED);
 	m->ended_by_us = false;

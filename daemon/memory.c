@@ -119,7 +119,7 @@ static int open_locked(struct service *s, struct fault *fault)
 		if (rc != -EWOULDBLOCK)
 			return rc;
 	}
-	if (pid)
+	if (*title)
 		snprintf(who, sizeof(who), "process %d (%s)", pid, title);
 	fault_set(fault, EX_OSERR,
 		"arena %s is in use by %s: two daemons must not share one; "
@@ -180,7 +180,7 @@ static int refused(struct service *s, struct fault *fault, const char *reason)
 		s->arena.name, reason, s->arena.name);
 }
 
-static int open_segment(struct service *s, struct fault *fault)
+static int open_once(struct service *s, struct fault *fault)
 {
 	int rc = rf_segment_create(&s->arena);
 
@@ -197,7 +197,7 @@ static int open_segment(struct service *s, struct fault *fault)
 			s->arena_adopted ? "open" : "create", s->arena.name,
 			strerror(-rc));
 	if (s->arena.max_bytes == 0) /* cannot even be mapped */
-		return refused(s, fault, "it is empty");
+		return 0;
 	rc = rf_segment_map(&s->arena, RF_ARENA_BASE);
 	if (rc == -EEXIST)
 		return address_fault(fault);
@@ -205,6 +205,30 @@ static int open_segment(struct service *s, struct fault *fault)
 		return fault_set(fault, EX_OSERR, "map arena %s: %s",
 			s->arena.name, strerror(-rc));
 	return 0;
+}
+
+/* Under our lock, and it never held state: a daemon died while building it. */
+static bool is_unfinished(struct service *s)
+{
+	return s->arena_adopted &&
+	       (s->arena.max_bytes == 0 ||
+		       rf_arena_is_unfinished(&s->arena, &s->arena_conf));
+}
+
+static int open_segment(struct service *s, struct fault *fault)
+{
+	int rc = open_once(s, fault);
+
+	if (rc || !is_unfinished(s))
+		return rc;
+	rf_log(RF_LOG_NOTICE,
+		"arena " SEGMENT_DIR "%s: a build of it was never finished; "
+		"making it anew",
+		s->arena.name);
+	rf_segment_unlink(&s->arena);
+	rf_segment_close(&s->arena);
+	memory_plan_arena(s);
+	return open_once(s, fault);
 }
 
 /* fallocate() on a tmpfs fills it before it finds that there is not enough. */

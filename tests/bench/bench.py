@@ -48,9 +48,9 @@ def output_of(*command):
                           stdout=subprocess.PIPE).stdout
 
 
-def one_core():
-    """The words that keep a program on the core of the servers."""
-    return ["taskset", "-c", SERVER_CORE] if os.cpu_count() > 1 else []
+def on_core(core):
+    """The words that keep a program on a core, where there is a choice."""
+    return ["taskset", "-c", core] if os.cpu_count() > 1 else []
 
 
 class Redis:
@@ -118,9 +118,8 @@ def run_benchmark(port, pids, test, pipeline):
     count = (20000 if QUICK else 100000) * (1 if pipeline == 1 else 8)
     before = cpu_seconds(pids)
     said = output_of(
-        "taskset", "-c", CLIENT_CORE, "redis-benchmark", "-p", port, "-c",
-        50, "-d", 64, "-r", 100000, "-n", count, "-P", pipeline, "-t", test,
-        "--csv")
+        *on_core(CLIENT_CORE), "redis-benchmark", "-p", port, "-c", 50, "-d",
+        64, "-r", 100000, "-n", count, "-P", pipeline, "-t", test, "--csv")
     used_us = (cpu_seconds(pids) - before) * 1e6 / count
     return float(said.strip().split("\n")[-1].split(",")[1].strip('"')), used_us
 
@@ -142,9 +141,9 @@ def compare(sides, test, pipeline):
 
 
 def bench_redis(directory):
-    service = Service(directory, wrapper=one_core(), log_level="notice",
+    service = Service(directory, wrapper=on_core(SERVER_CORE), log_level="notice",
                       arena_size="256M", arena_max="1G")
-    redis = Redis(directory, "--appendonly", "no", wrapper=one_core())
+    redis = Redis(directory, "--appendonly", "no", wrapper=on_core(SERVER_CORE))
     rows = []
     try:
         service.start()
@@ -187,8 +186,8 @@ def fill(wire, bytes_wanted):
 
 
 def percentile(values, percent):
-    values = sorted(values)
-    return values[min(len(values) - 1, len(values) * percent // 100)]
+    """The smallest value that so many percent of them do not exceed."""
+    return sorted(values)[-(-len(values) * percent // 100) - 1]
 
 
 def milliseconds(microseconds):
@@ -212,7 +211,7 @@ def refork_deaths(directory, size, huge_pages):
             stored = fill(wire, size)
         assert stored >= size * 0.95, f"only {stored} of {size} bytes fit"
         for number in signal.SIGKILL, signal.SIGSEGV:
-            found = samples_of(service.port, number, 5 if QUICK else 100)
+            found = samples_of(service.port, number, 5 if QUICK else 200)
             rows.append([f"{size // MIB:,} MiB", huge_pages, number.name,
                          milliseconds(percentile(found, 50)),
                          milliseconds(percentile(found, 99)),

@@ -24,7 +24,7 @@ TEST_WORKER = str(BUILD / "workers" / "trial.so")
 # waits this long has failed.
 PATIENCE_S = 30
 
-EXIT_OK, EXIT_USAGE, EXIT_OS, EXIT_CONFIG = 0, 64, 71, 78
+EXIT_OK, EXIT_USAGE, EXIT_CONFIG = 0, 64, 78
 
 _serial = itertools.count(1)
 

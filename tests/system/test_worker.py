@@ -4,9 +4,10 @@ import os
 import re
 import signal
 import subprocess
+import time
 
 import pytest
-from service import BUILD, TEST_WORKER, ReplyError, wait_until
+from service import BUILD, TEST_WORKER, ReplyError, encode, wait_until
 
 
 REFUSALS = {
@@ -115,3 +116,42 @@ def test_a_worker_exports_one_symbol_and_the_daemon_only_its_library():
         {"environ", "stdin", "stdout", "stderr", "optarg", "optind", "opterr",
          "optopt", "program_invocation_name",
          "program_invocation_short_name"}
+
+
+def test_a_tick_that_always_dies_is_not_forked_without_end(service):
+    trial = service(refork_worker=TEST_WORKER, restart_delay_max="1s")
+    with trial.raw() as wire:
+        assert wire.call("DIE-IN-TICKS") == b"OK"
+        time.sleep(2)
+    crashes = trial.status()["crashes"]
+    assert 8 < crashes < 40, crashes
+    assert "backoff" in trial.log()
+
+
+def test_a_closed_hook_that_always_dies_is_skipped_in_the_end(service):
+    trial = service(refork_worker=TEST_WORKER)
+    with trial.raw() as wire:
+        assert wire.call("DIE-WHEN-CLOSED") == b"OK"
+    with trial.raw() as wire:
+        assert wire.call("COUNT") == 1
+    assert 1 < trial.status()["crashes"] <= 8
+
+
+def test_a_closed_hook_that_always_dies_lets_a_new_daemon_start(service):
+    trial = service(refork_worker=TEST_WORKER)
+    with trial.raw() as wire:
+        assert wire.call("DIE-WHEN-CLOSED") == b"OK"
+        assert wire.call("COUNT") == 1
+        trial.kill9()
+    trial.start()
+    with trial.raw() as wire:
+        assert wire.call("COUNT") == 2
+
+
+def test_what_is_pipelined_behind_a_last_word_is_not_run(service):
+    trial = service(refork_worker=TEST_WORKER)
+    with trial.raw() as wire:
+        wire.send_raw(encode("BYE") + encode("COUNT") * 3)
+        assert wire.read_to_end() == b"+bye\r\n"
+    with trial.raw() as wire:
+        assert wire.call("COUNT") == 1

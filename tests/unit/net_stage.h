@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -36,6 +37,7 @@ struct stage {
 	struct rf_child child;
 	uint16_t port;
 	pid_t pid;
+	rlim_t fd_limit; /* 0: as it is */
 	uint64_t request_at, reply_at;
 };
 
@@ -55,17 +57,25 @@ static inline void await_bell(int bell)
 	assert_int_equal(read(bell, &count, sizeof(count)), sizeof(count));
 }
 
+_Noreturn static inline void play_network(struct stage *s)
+{
+	struct rlimit files = {s->fd_limit, s->fd_limit};
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGPIPE, SIG_IGN);
+	rf_log_identify("stage", "network", 0);
+	if (s->fd_limit)
+		setrlimit(RLIMIT_NOFILE, &files);
+	network_main(&s->child);
+}
+
 static inline void stage_fork(struct stage *s)
 {
 	s->child.status->network.ready = 0;
 	s->pid = fork();
 	assert_true(s->pid >= 0);
-	if (s->pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		signal(SIGPIPE, SIG_IGN);
-		rf_log_identify("stage", "network", 0);
-		network_main(&s->child);
-	}
+	if (s->pid == 0)
+		play_network(s);
 	await_bell(s->child.bell_supervisor);
 	assert_int_equal(s->child.status->network.ready, s->pid);
 }

@@ -114,6 +114,7 @@ static void a_death_is_answered_at_once_or_with_a_deadline(void **unused)
 	(void)unused;
 	assert_int_equal(at(CHILD_UP, CHILD_EV_EXIT).action, CHILD_ACT_SPAWN);
 	assert_int_equal(at(CHILD_STARTING, CHILD_EV_EXIT).next, CHILD_BACKOFF);
+	assert_int_equal(at(CHILD_UP, CHILD_EV_FUTILE).next, CHILD_BACKOFF);
 	assert_int_equal(
 		at(CHILD_STARTING, CHILD_EV_NOFORK).next, CHILD_BACKOFF);
 	for (enum child_state s = 0; s < CHILD_STATE_COUNT; s++)

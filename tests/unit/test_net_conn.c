@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* test_net_conn.c -- the life of connections in the network child. */
 #include "net_stage.h"
-#include <sys/resource.h>
 #include <sys/un.h>
 #include <time.h>
 
@@ -184,21 +183,14 @@ static int64_t cpu_ms(pid_t pid)
 
 static void without_descriptors_clients_wait_in_the_backlog(void **state)
 {
-	struct rlimit old, few;
 	struct stage s;
 	int fd[40];
 	int known = 0;
 
 	(void)state;
 	stage_set(&s, NULL);
-	getrlimit(RLIMIT_NOFILE, &old);
-	few.rlim_cur = few.rlim_max = 24;
-	s.pid = fork();
-	if (s.pid == 0) {
-		setrlimit(RLIMIT_NOFILE, &few);
-		rf_log_set_level(RF_LOG_ERROR);
-		network_main(&s.child);
-	}
+	s.fd_limit = 24;
+	stage_fork(&s);
 	expect_message(&s, RF_MSG_RESET);
 	for (int i = 0; i < 40; i++)
 		fd[i] = dial(&s);

@@ -28,6 +28,7 @@ struct trial { /* the root, in the arena */
 	uint64_t count;
 	uint64_t listeners[LISTENER_MAX]; /* connection ids, 0: free */
 	int64_t later_at_ms;		  /* 0: nothing to say later */
+	uint64_t deadly_ticks;		  /* so many are left to die of */
 	uint64_t later_bytes;
 	char later[LATER_MAX];
 };
@@ -117,8 +118,19 @@ static void on_later(const struct rf_request *req, struct rf_reply *reply)
 	say(reply, "+OK\r\n");
 }
 
+/* DIE-IN-TICKS: from now on, until the service ends. */
+static void on_die_in_ticks(
+	const struct rf_request *req, struct rf_reply *reply)
+{
+	(void)req;
+	RF_SET(trial->deadly_ticks, 1);
+	say(reply, "+OK\r\n");
+}
+
 static uint32_t trial_tick(int64_t now_ms)
 {
+	if (trial->deadly_ticks != 0)
+		abort();
 	if (trial->later_at_ms == 0 || now_ms < trial->later_at_ms)
 		return 20;
 	tell(trial->later, trial->later_bytes);
@@ -176,6 +188,14 @@ static void on_bye(const struct rf_request *req, struct rf_reply *reply)
 	rf_reply_close(reply);
 }
 
+/* DIE-WHEN-CLOSED: the end of this connection is deadly. */
+static void on_die_when_closed(
+	const struct rf_request *req, struct rf_reply *reply)
+{
+	RF_SET(req->conn->user[0], 1);
+	say(reply, "+OK\r\n");
+}
+
 static const struct command {
 	const char *name;
 	void (*run)(const struct rf_request *req, struct rf_reply *reply);
@@ -186,6 +206,8 @@ static const struct command {
 	{"LATER", on_later},
 	{"BREAK-LEASE", on_break_lease},
 	{"EXIT", on_exit_code},
+	{"DIE-IN-TICKS", on_die_in_ticks},
+	{"DIE-WHEN-CLOSED", on_die_when_closed},
 	{"SILENT", on_silent},
 	{"FAIL", on_fail},
 	{"BYE", on_bye},
@@ -206,6 +228,8 @@ static void trial_request(const struct rf_request *req, struct rf_reply *reply)
 
 static void trial_closed(struct rf_conn *conn)
 {
+	if (conn->user[0] != 0)
+		abort();
 	for (int i = 0; i < LISTENER_MAX; i++)
 		if (trial->listeners[i] == conn->id)
 			RF_SET(trial->listeners[i], 0);

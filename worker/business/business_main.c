@@ -105,7 +105,8 @@ static void settle(const struct rf_child *self)
 			"arena: mlock or madvise: %s; going on "
 			"without",
 			strerror(-error));
-	error = holder_start(&mine->mm_holder_pid);
+	error = holder_start(rf_status_get(self->status->supervisor.pid),
+		&mine->mm_holder_pid);
 	if (error != 0)
 		rf_log(RF_LOG_WARNING,
 			"mm holder: clone: %s; recovery from "
@@ -160,14 +161,15 @@ _Noreturn void business_main(const struct rf_child *self)
 	epoll = watch_bell(self->channel->bell_business);
 	if (epoll < 0)
 		give_up("watch the bell", epoll);
-	error = desk_open(&desk, self->conf->network.max_clients);
-	if (error != 0)
-		give_up("bind to the channel", error);
+	desk_bind(&desk);
 	if (self->worker->start != NULL) {
 		error = self->worker->start(self->env);
 		if (error != 0)
 			give_up("worker's start hook", error);
 	}
+	error = desk_open(&desk, self->conf->network.max_clients);
+	if (error != 0)
+		give_up("begin with a new channel", error);
 	announce(self, from_us);
 	desk_round(&desk);
 	settle(self);

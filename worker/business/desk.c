@@ -32,6 +32,10 @@
 
 #define MINE (&RF_SUPER->desk)
 
+/* Where the end of an earlier channel's connections counts its attempts; no
+ * message ever stands there. */
+#define EPOCH_POS (UINT64_MAX >> 8)
+
 /* What a client is told when its request's transaction could not commit. */
 static const struct {
 	int error;
@@ -64,7 +68,7 @@ static unsigned count_attempt(uint64_t pos)
 	uint64_t last = MINE->attempt;
 	uint64_t count = last >> 8 == pos ? (last & 255) + 1 : 1;
 
-	if (count <= DESK_ATTEMPTS)
+	if (count <= UINT8_MAX)
 		MINE->attempt = pos << 8 | count;
 	return (unsigned)count;
 }
@@ -83,13 +87,15 @@ static void answer_error(
 
 static void end_conn(struct desk *desk, struct rf_conn *conn, unsigned attempt)
 {
-	if (desk->worker->closed != NULL && attempt <= DESK_ATTEMPTS)
+	if (desk->worker->closed != NULL && attempt <= DESK_CLOSED_ATTEMPTS)
 		desk->worker->closed(conn);
 	conns_close(conn);
 }
 
 static int on_open(struct job *job)
 {
+	if (job->attempt > DESK_ATTEMPTS)
+		return 0;
 	if (conns_open(job->msg.conn_id, (const char *)job->payload, job->bytes,
 		    job->desk->now_ms) == NULL)
 		rf_log(RF_LOG_WARNING,
@@ -225,6 +231,9 @@ static int on_request(struct job *job)
 	}
 	request.argv = desk->args;
 	desk->worker->request(&request, &desk->reply);
+	/* What came in behind a last word finds no connection to run for. */
+	if (rf_unlikely(desk->reply.flags & RF_MSG_LAST_WORD))
+		end_conn(desk, request.conn, job->attempt);
 	reply_end(RF_MSG_REPLY);
 	rf_status_add(desk->status->business.requests, 1);
 	return 0;
@@ -365,7 +374,11 @@ void desk_tick(struct desk *desk)
 {
 	uint32_t again_ms;
 
-	if (desk->worker->tick == NULL || desk->now_ms < desk->tick_at_ms)
+	if (desk->worker->tick == NULL)
+		return;
+	/* Not yet; but further away than it can be: the clock was set back. */
+	if (desk->now_ms < desk->tick_at_ms &&
+		desk->tick_at_ms - desk->now_ms <= TICK_MS)
 		return;
 	rf_tx_begin();
 	reply_begin(0);
@@ -404,7 +417,7 @@ void desk_sleep(struct desk *desk)
  * is done, comes with the positions. */
 static int start_epoch(struct desk *desk)
 {
-	end_all_conns(desk, 1);
+	end_all_conns(desk, count_attempt(EPOCH_POS));
 	MINE->attempt = 0;
 	rf_tx_begin();
 	RF_SET(MINE->request_pos, 0);
@@ -414,20 +427,36 @@ static int start_epoch(struct desk *desk)
 	return rf_tx_commit();
 }
 
-int desk_open(struct desk *desk, size_t clients_max)
+static bool is_new_channel(const struct desk *desk)
 {
-	int error = 0;
+	return MINE->channel_epoch != desk->channel->shm->epoch;
+}
 
+void desk_bind(struct desk *desk)
+{
 	reply_init(desk);
 	desk->now_ms = rf_now_ms();
-	if (MINE->channel_epoch != desk->channel->shm->epoch) {
-		conns_reserve(
-			clients_max); /* first: the epoch says it's done */
-		error = start_epoch(desk);
-	}
+	if (is_new_channel(desk))
+		return;
 	show_all(desk);
 	/* A predecessor may have taken the sleeper's flag down and died before
 	 * it rang. */
 	rf_bell_ring(desk->channel->bell_network);
-	return error;
+}
+
+int desk_open(struct desk *desk, size_t clients_max)
+{
+	int error;
+
+	if (is_new_channel(desk)) {
+		reply_init(desk);
+		desk->now_ms = rf_now_ms();
+		/* First: the epoch says that it is done. */
+		conns_reserve(clients_max);
+		error = start_epoch(desk);
+		if (error != 0)
+			return error;
+	}
+	desk_bind(desk);
+	return 0;
 }

@@ -9,6 +9,9 @@
 
 /* Times a request may run before it is answered with -CRASHED instead. */
 #define DESK_ATTEMPTS 2
+/* Times that the worker's `closed` may run for one message. More: skipping it
+ * loses memory, and the deaths may have been none of its doing. */
+#define DESK_CLOSED_ATTEMPTS 4
 
 /* A reply under construction; see reply.c. */
 struct rf_reply {
@@ -46,10 +49,13 @@ struct desk {
 	void *wait_arg;
 };
 
-/* Bind to the channel after the lease was taken: forget the connections of an
- * earlier channel, show what the last holder had committed but not published.
- * `clients_max` connections get their room in the arena now, if there is any.
- * 0 or -errno. */
+/* Bind to the channel after the lease was taken: show what the last holder had
+ * committed but not published. Calls no hook of the worker. */
+void desk_bind(struct desk *desk);
+
+/* Bind, and when the channel is a new one, forget the connections of the
+ * earlier one. `clients_max` connections then get their room in the arena, if
+ * there is any. 0 or -errno. */
 int desk_open(struct desk *desk, size_t clients_max);
 
 /* Run what waits, up to a bounded batch. Returns the number of messages, or

@@ -27,19 +27,24 @@ static uint32_t never; /* stays 0 */
 
 static int sleep_forever(void *arg)
 {
-	(void)arg;
+	const int32_t *supervisor = arg;
+
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != *supervisor) /* it died before the line above */
+		syscall(SYS_exit_group, 0);
 	for (;;)
 		syscall(SYS_futex, &never, FUTEX_WAIT, 0, NULL, NULL, 0);
 	return 0;
 }
 
-int holder_start(int32_t *pid)
+int holder_start(int32_t supervisor, int32_t *pid)
 {
+	static int32_t parent; /* read by the holder */
 	char name[16];
 	sigset_t all, old;
 	int error = 0;
 
+	parent = supervisor;
 	/* Its name from its first instruction on. */
 	prctl(PR_GET_NAME, name);
 	prctl(PR_SET_NAME, "refork-mmhold");
@@ -47,7 +52,7 @@ int holder_start(int32_t *pid)
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &old); /* inherited by the holder */
 	if (clone(sleep_forever, stack + sizeof stack,
-		    CLONE_VM | CLONE_PARENT | CLONE_PARENT_SETTID, NULL,
+		    CLONE_VM | CLONE_PARENT | CLONE_PARENT_SETTID, &parent,
 		    pid) < 0)
 		error = -errno;
 	sigprocmask(SIG_SETMASK, &old, NULL);

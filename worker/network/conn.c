@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* conn.c -- the life of a connection, and the table of all of them.
  *
- *              conn_open          conn_serve           conn_finish
- *   CONN_FREE ----------> OPENING ------------> SERVING ----------> FINISHING
- *     ^                      |                    |    conn_break    |  |
- *     |                      v                    |  conn_last_word  |  | linger
- *     +------conn_free---- CLOSED <--conn_close---+------------------+  v
- *                            ^                                     LINGERING
- *                            +--------------conn_close-----------------+
+ *         conn_open          conn_serve           conn_finish
+ *   FREE -----------> OPENING ----------> SERVING -----------> FINISHING
+ *    ^                   |                   |    conn_break     |  |
+ *    |                   v                   |   conn_last_word  |  | linger
+ *    +---conn_free--- CLOSED <--conn_close---+-------------------+  v
+ *                        ^                                      LINGERING
+ *                        +---------------conn_close-----------------+
  *
  * A client that was told of a protocol error may still be sending. Closing a
  * socket with unread input resets it, and the client might never see the error:

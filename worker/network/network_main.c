@@ -22,6 +22,8 @@
 
 /* Descriptors that are not clients: rings, bells, epoll, listeners, log. */
 #define OWN_FDS 64
+/* Further looks at the sockets before a batch is handed over. */
+#define GATHER_MAX 4
 /* What is freed above this size goes back to the system at once. */
 #define MMAP_BYTES (256 << 10)
 
@@ -199,6 +201,18 @@ static void end_if_drained(const struct net *net)
 
 /* ---- the rounds ---- */
 
+/* Requests that arrive while a batch is read still join it: fewer and larger
+ * batches are fewer wake-ups, on both sides and at the clients. */
+static void gather(struct net *net)
+{
+	uint64_t before = net->request_shown;
+
+	for (int i = 0; i < GATHER_MAX && net->request_at != before; i++) {
+		before = net->request_at;
+		loop_run(net->loop, false);
+	}
+}
+
 _Noreturn static void serve(struct net *net)
 {
 	bool may_sleep = false;
@@ -206,6 +220,7 @@ _Noreturn static void serve(struct net *net)
 	for (;;) {
 		loop_run(net->loop, may_sleep);
 		outbound_wake(net);
+		gather(net);
 		inbound_publish(net);
 		outbound_drain(net);
 		inbound_resume(net);

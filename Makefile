@@ -19,6 +19,10 @@ SAN_FLAGS = $(if $(SAN),-fsanitize=$(SAN)$(if $(filter address,$(SAN)),$(comma)u
 comma    := ,
 LIBS     = -lev -linih -ldl -lpthread -lm $(if $(filter 1,$(SYSTEMD)),-lsystemd)
 
+# One short line a step; V=1 shows the commands.
+Q   = $(if $(V),,@)
+say = $(if $(V),,@printf '  %-4s %s\n' $(1) $@)
+
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
 COMMON = $(call obj,$(wildcard common/*.c))
@@ -49,24 +53,29 @@ help:
 
 $(B)/librefork.a: $(COMMON)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR)
+	$(Q)ar rcs $@ $^
 
 $(B)/reforkd: $(DAEMON) $(CHILD) $(CONF) $(B)/librefork.a daemon/exports.list
-	$(CC) $(CFLAGS) $(SAN_FLAGS) -o $@ $(DAEMON) $(CHILD) $(CONF) \
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(SAN_FLAGS) -o $@ $(DAEMON) $(CHILD) $(CONF) \
 		-Wl,--whole-archive $(B)/librefork.a -Wl,--no-whole-archive \
 		-Wl,--dynamic-list=daemon/exports.list $(LIBS)
 
 $(B)/reforkctl: $(B)/obj/daemon/reforkctl.o $(CONF) $(B)/librefork.a
-	$(CC) $(CFLAGS) $(SAN_FLAGS) -o $@ $^ -linih
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(SAN_FLAGS) -o $@ $^ -linih
 
 # A worker sees the public headers only, and its one symbol is its all.
 $(B)/workers/kv.so: $(KV)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(SAN_FLAGS) -shared -o $@ $^ -lm
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(SAN_FLAGS) -shared -o $@ $^ -lm
 
 $(B)/workers/%.so: tests/workers/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN_FLAGS) -shared -o $@ $<
+	$(call say,LINK)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN_FLAGS) -shared -o $@ $<
 
 # Say once and plainly what is missing, before the compiler says it per file.
 HEADERS = stdio.h ev.h ini.h $(if $(filter 1,$(SYSTEMD)),systemd/sd-daemon.h)
@@ -80,11 +89,13 @@ $(B)/headers:
 
 $(B)/obj/%.o: %.c | $(B)/headers
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN_FLAGS) -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN_FLAGS) -c -o $@ $<
 
 $(B)/tests/%: tests/unit/%.c $(CHILD) $(CONF) $(B)/librefork.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN_FLAGS) -o $@ $< $(filter %.o %.a,$^) \
+	$(call say,LINK)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN_FLAGS) -o $@ $< $(filter %.o %.a,$^) \
 		-lcmocka $(LIBS)
 
 clean:

@@ -296,9 +296,9 @@ void rf_lease_give(void)
 	RF_CHECK(pthread_mutex_unlock(&RF_SUPER->lease) == 0);
 }
 
-uint64_t rf_arena_next_generation(void)
+void rf_arena_set_generation(uint64_t generation)
 {
-	return ++RF_SUPER->generation;
+	RF_SUPER->generation = generation;
 }
 
 int rf_arena_inherit(void)

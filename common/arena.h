@@ -66,8 +66,9 @@ void rf_lease_give(void);
 
 /* ---- what the framework keeps in the arena, beside the worker ---- */
 
-/* Raise the generation; its new value. Needs the lease, no transaction. */
-uint64_t rf_arena_next_generation(void);
+/* The number of the business child that now serves; higher than any before.
+ * Needs the lease, no transaction. */
+void rf_arena_set_generation(uint64_t generation);
 
 /* In a forked child: core dump and mlock settings for what is backed. */
 int rf_arena_inherit(void);

@@ -104,8 +104,8 @@ struct rf_super {
 	char worker_name[32];
 	uint8_t seed[16];
 
-	/* Of business children. One store; a death before it repeats a number
-	 * that nobody has served under. */
+	/* Of the business child that serves or served last: one store. A new
+	 * daemon goes on counting from here. */
 	uint64_t generation;
 
 	_Alignas(64) pthread_mutex_t lease;

@@ -83,6 +83,7 @@ static void open_signals(void)
 	sigset_t none;
 
 	signal(SIGINT, SIG_IGN);
+	signal(SIGTTOU, SIG_IGN); /* its log may be a terminal */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -118,6 +119,9 @@ static _Noreturn void become(
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent) /* it died before the line above */
 		_exit(RF_CHILD_EXIT_START);
+	/* What is sent to the daemon's process group is the supervisor's to
+	 * act on, in its order. */
+	setpgid(0, 0);
 	how->leave(how->leave_arg);
 	fill_self(&self, s, how);
 	keep_own_descriptors(&self);

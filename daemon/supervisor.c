@@ -147,8 +147,12 @@ static void on_signal(struct ev_loop *loop, ev_io *w, int events)
 	for (size_t i = 0; i < sizeof(acts) / sizeof(*acts); i++) {
 		if (acts[i].number != info.ssi_signo)
 			continue;
-		rf_log(RF_LOG_NOTICE, "%s from process %u", acts[i].name,
-			info.ssi_pid);
+		if (info.ssi_pid)
+			rf_log(RF_LOG_NOTICE, "%s from process %u",
+				acts[i].name, info.ssi_pid);
+		else
+			rf_log(RF_LOG_NOTICE, "%s from the terminal",
+				acts[i].name);
 		acts[i].act(w->data);
 	}
 }

@@ -77,22 +77,26 @@ fuzz:
 
 $(B)/fuzz/%: tests/fuzz/fuzz_%.c $(CHILD) $(CONF) $(B)/librefork.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN_FLAGS) -fsanitize=fuzzer -o $@ \
+	$(call say,LINK)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN_FLAGS) -fsanitize=fuzzer -o $@ \
 		$(filter %.c %.o %.a,$^) $(LIBS)
 
 $(B)/tests/crash_%: tests/crash/crash_%.c $(CRASHLIB) $(CHILD) $(KV) $(CONF) \
 		$(B)/librefork.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN_FLAGS) -o $@ \
+	$(call say,LINK)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN_FLAGS) -o $@ \
 		$(filter %.c %.o %.a,$^) -lcmocka $(LIBS)
 
 $(B)/bench/%: tests/bench/%.c $(CHILD) $(CONF) $(B)/librefork.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN_FLAGS) -o $@ \
+	$(call say,LINK)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN_FLAGS) -o $@ \
 		$(filter %.c %.o %.a,$^) $(LIBS)
 
 $(B)/preload/%.so: tests/preload/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -shared -o $@ $< -ldl
+	$(call say,LINK)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -shared -o $@ $< -ldl
 
 .PHONY: programs deps run test test-unit test-crash test-system storm lint bench fuzz

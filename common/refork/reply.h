@@ -29,6 +29,10 @@ RF_API void rf_reply_truncate(struct rf_reply *reply, size_t mark);
 RF_API void rf_reply_insert(
 	struct rf_reply *reply, size_t mark, const void *from, size_t bytes);
 
+/* This request is answered by nothing, on purpose. A handler that writes
+ * nothing and does not say so has its client told of an error. */
+RF_API void rf_reply_nothing(struct rf_reply *reply);
+
 /* Close the connection once this reply has been sent. */
 RF_API void rf_reply_close(struct rf_reply *reply);
 

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* death_to_reply.c -- how long a busy connection waits when the process dies.
  *
- *   death_to_reply PORT SIGNAL SAMPLES        one number of microseconds a line
+ *   death_to_reply PORT SIGNAL SAMPLES VALUES     prints microseconds
  *
+ * Before each death a byte of every page of the values of 1 MiB under the keys
+ * bench:0 to bench:VALUES-1 is read: the process that is about to die has the
+ * whole arena in its page tables, not only what its few requests needed.
  * One connection counts with INCR, back to back. Then, with a request on its
  * way, the business process is killed by this process, another request is sent,
  * and the sample is the time from the kill to the reply to that one: it cannot
@@ -17,7 +20,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define REST_NS 60e6 /* of ordinary traffic between two deaths */
+#define VALUE_PAGES 256
+#define REST_NS	    60e6 /* of ordinary traffic between two deaths */
 
 static int fd;
 static char in[65536];
@@ -104,10 +108,31 @@ static void expect(long long *last)
 	*last = number;
 }
 
+/* The reply to each is "$1\r\n", a byte of any value, "\r\n". */
+static void touch_value(int number)
+{
+	static char ask[VALUE_PAGES * 96];
+	size_t bytes = 0;
+
+	for (int page = 0; page < VALUE_PAGES; page++) {
+		char key[32], at[32];
+		int key_bytes = snprintf(key, sizeof key, "bench:%d", number);
+		int at_bytes = snprintf(at, sizeof at, "%d", page * 4096);
+
+		bytes += (size_t)snprintf(ask + bytes, sizeof ask - bytes,
+			"*4\r\n$8\r\nGETRANGE\r\n$%d\r\n%s\r\n"
+			"$%d\r\n%s\r\n$%d\r\n%s\r\n",
+			key_bytes, key, at_bytes, at, at_bytes, at);
+	}
+	send_all(ask);
+	for (int left = VALUE_PAGES * 7; left > 0; left--)
+		next_byte();
+}
+
 static double sample_us(int signal_number, long long *last)
 {
-	double from = now_ns(), killed;
 	pid_t pid = business_pid();
+	double from = now_ns(), killed;
 
 	while (now_ns() - from < REST_NS) {
 		send_all(incr);
@@ -131,8 +156,8 @@ int main(int argc, char **argv)
 	const int on = 1;
 	long long last;
 
-	if (argc != 4) {
-		fprintf(stderr, "death_to_reply PORT SIGNAL SAMPLES\n");
+	if (argc != 5) {
+		fprintf(stderr, "death_to_reply PORT SIGNAL SAMPLES VALUES\n");
 		return 64;
 	}
 	to.sin_port = htons((uint16_t)atoi(argv[1]));
@@ -143,7 +168,10 @@ int main(int argc, char **argv)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	send_all(incr);
 	last = read_number();
-	for (int i = 0; i < atoi(argv[3]); i++)
+	for (int i = 0; i < atoi(argv[3]); i++) {
+		for (int value = 0; value < atoi(argv[4]); value++)
+			touch_value(value);
 		printf("%.1f\n", sample_us(atoi(argv[2]), &last));
+	}
 	return 0;
 }

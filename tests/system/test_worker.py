@@ -155,3 +155,11 @@ def test_what_is_pipelined_behind_a_last_word_is_not_run(service):
         assert wire.read_to_end() == b"+bye\r\n"
     with trial.raw() as wire:
         assert wire.call("COUNT") == 1
+
+
+def test_a_handler_that_forgets_its_reply_does_not_hang_its_client(service):
+    trial = service(refork_worker=TEST_WORKER)
+    with trial.raw() as wire:
+        with pytest.raises(ReplyError, match="gave no reply"):
+            wire.call("FORGETFUL")
+        assert wire.call("COUNT") == 1

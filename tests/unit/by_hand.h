@@ -87,6 +87,7 @@ static inline void do_big(const struct rf_request *req, struct rf_reply *reply)
 
 static inline void do_echo(const struct rf_request *req, struct rf_reply *reply)
 {
+	rf_reply_nothing(reply); /* may be empty */
 	for (uint32_t i = 1; i < req->argc; i++)
 		rf_reply_bytes(reply, req->argv[i].at, req->argv[i].bytes);
 }

@@ -85,6 +85,23 @@ static void an_empty_reply_is_a_reply(void **state)
 	expect_no_answer();
 }
 
+static void say_nothing(const struct rf_request *req, struct rf_reply *reply)
+{
+	(void)req;
+	(void)reply;
+}
+
+static void a_forgotten_reply_is_an_error(void **state)
+{
+	(void)state;
+	open_conn(ANN);
+	trial_custom = say_nothing;
+	ask(ANN, "custom");
+	run_desk();
+	expect(ANN, RF_MSG_ERROR, "ERR the worker's handler gave no reply");
+	expect_no_answer();
+}
+
 static void replies_show_only_what_is_committed(void **state)
 {
 	uint64_t before;
@@ -416,6 +433,7 @@ int main(void)
 		TEST(each_request_gets_one_reply_in_order),
 		TEST(arguments_of_every_size_arrive_whole),
 		TEST(an_empty_reply_is_a_reply),
+		TEST(a_forgotten_reply_is_an_error),
 		TEST(replies_show_only_what_is_committed),
 		TEST(a_connection_is_known_from_open_to_close),
 		TEST(an_unknown_connection_is_told_so_and_closed),

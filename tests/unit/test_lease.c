@@ -304,15 +304,6 @@ static void only_the_holder_can_give(void **state)
 	rf_lease_give();
 }
 
-static void each_generation_is_one_more(void **state)
-{
-	uint64_t first = rf_arena_next_generation();
-
-	(void)state;
-	assert_int_equal(rf_arena_next_generation(), first + 1);
-	assert_int_equal(RF_SUPER->generation, first + 1);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -328,7 +319,6 @@ int main(void)
 		TEST(what_no_lock_looks_like_is_made_anew_for_the_reaper),
 		TEST(a_whole_lease_is_not_made_anew),
 		TEST(only_the_holder_can_give),
-		TEST(each_generation_is_one_more),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

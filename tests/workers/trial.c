@@ -168,6 +168,13 @@ static void on_exit_code(const struct rf_request *req, struct rf_reply *reply)
 static void on_silent(const struct rf_request *req, struct rf_reply *reply)
 {
 	(void)req;
+	rf_reply_nothing(reply);
+}
+
+/* FORGETFUL: no reply, and not on purpose. */
+static void on_forgetful(const struct rf_request *req, struct rf_reply *reply)
+{
+	(void)req;
 	(void)reply;
 }
 
@@ -209,6 +216,7 @@ static const struct command {
 	{"DIE-IN-TICKS", on_die_in_ticks},
 	{"DIE-WHEN-CLOSED", on_die_when_closed},
 	{"SILENT", on_silent},
+	{"FORGETFUL", on_forgetful},
 	{"FAIL", on_fail},
 	{"BYE", on_bye},
 };

@@ -89,7 +89,7 @@ static void take_arena(const struct rf_child *self)
 		give_up("take the lease", lease);
 	if (lease == RF_LEASE_OWNER_DIED)
 		rf_status_add(mine->recoveries, 1);
-	rf_arena_next_generation();
+	rf_arena_set_generation(self->generation);
 }
 
 /* What a new process owes itself, once nobody waits for it. */

@@ -49,6 +49,9 @@ static const struct {
 	{0, "ERR the request could not be committed"},
 };
 
+static const char no_reply_text[] =
+	"ERR the worker's handler gave no reply to this request";
+
 static const char crashed_text[] =
 	"CRASHED this request ended the business process twice and was "
 	"skipped; nothing of it took effect";
@@ -200,6 +203,7 @@ static int take_args(struct job *job, uint32_t *argc)
 static int on_request(struct job *job)
 {
 	struct desk *desk = job->desk;
+	enum rf_msg_type type = RF_MSG_REPLY;
 	struct rf_request request = {
 		.conn = conns_find(job->msg.conn_id),
 		.attempt = job->attempt,
@@ -231,10 +235,16 @@ static int on_request(struct job *job)
 	}
 	request.argv = desk->args;
 	desk->worker->request(&request, &desk->reply);
+	if (rf_unlikely(desk->reply.bytes == 0 && !desk->reply.nothing &&
+			desk->reply.flags == 0)) {
+		rf_reply_bytes(
+			&desk->reply, no_reply_text, sizeof no_reply_text - 1);
+		type = RF_MSG_ERROR;
+	}
 	/* What came in behind a last word finds no connection to run for. */
 	if (rf_unlikely(desk->reply.flags & RF_MSG_LAST_WORD))
 		end_conn(desk, request.conn, job->attempt);
-	reply_end(RF_MSG_REPLY);
+	reply_end(type);
 	rf_status_add(desk->status->business.requests, 1);
 	return 0;
 }

@@ -19,6 +19,7 @@ struct rf_reply {
 	size_t bytes;
 	size_t room;
 	bool large;
+	bool nothing; /* an empty reply is meant */
 	uint16_t flags;
 	uint64_t conn_id;
 };

@@ -191,6 +191,11 @@ void rf_reply_insert(
 	reply->bytes += bytes;
 }
 
+void rf_reply_nothing(struct rf_reply *reply)
+{
+	reply->nothing = true;
+}
+
 void rf_reply_close(struct rf_reply *reply)
 {
 	reply->flags |= RF_MSG_LAST_WORD;

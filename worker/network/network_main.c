@@ -72,6 +72,9 @@ static int init(struct net *net, const struct rf_child *self)
 
 static void announce_ready(const struct net *net)
 {
+	/* A predecessor may have taken the sleeper's flag down and died before
+	 * it rang. */
+	rf_bell_ring(net->channel->bell_business);
 	rf_status_set(net->status->clients, 0);
 	rf_status_set(net->status->heartbeat_ms, net->now_ms);
 	rf_status_set(net->status->ready, (uint64_t)getpid());

@@ -8,6 +8,7 @@
 #ifndef REFORK_DICT_H
 #define REFORK_DICT_H
 
+#include <refork/bytes.h>
 #include <refork/check.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -67,6 +68,17 @@ static inline uint64_t rf_dict_count(const struct rf_dict *dict)
 /* The entry of a key, or NULL. Cost: O(1), ~25 ns in cache. */
 RF_API struct rf_dict_entry *rf_dict_find(
 	const struct rf_dict *dict, const void *key, size_t key_bytes);
+
+/* Have the cache lines fetched that finding these keys will need, and those
+ * their words point to, all at once instead of one after the other. A hint:
+ * changes nothing, and follows no pointer that leads out of the heap, however
+ * damaged the dict.
+ *
+ * count   1 .. RF_DICT_PREFETCH_MAX
+ * Cost    ~15 ns a key; saves up to ~200 ns a key where nothing is cached */
+#define RF_DICT_PREFETCH_MAX 16
+RF_API void rf_dict_prefetch(
+	const struct rf_dict *dict, const struct rf_bytes *keys, size_t count);
 
 /* Find a key, or insert it with word 0.
  *

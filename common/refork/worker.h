@@ -10,6 +10,7 @@
 #ifndef REFORK_WORKER_H
 #define REFORK_WORKER_H
 
+#include <refork/bytes.h>
 #include <refork/check.h>
 #include <refork/reply.h>
 #include <stdbool.h>
@@ -19,11 +20,7 @@
 #define RF_WORKER_MAGIC	 UINT32_C(0x72664b57)
 #define RF_WORKER_ABI	 1
 #define RF_WORKER_SYMBOL "refork_worker"
-
-struct rf_bytes {
-	const char *at;
-	size_t bytes;
-};
+#define RF_AHEAD_MAX	 8
 
 /* A client connection, as the business side knows it. Lives in the arena. */
 struct rf_conn {
@@ -97,6 +94,13 @@ struct rf_worker {
 
 	/* (tx) A connection has ended: free what conn->user refers to. */
 	void (*closed)(struct rf_conn *conn);
+
+	/* For speed only: requests with these first arguments (argv[1]) wait
+	 * and will run next. Have what they need brought into the cache
+	 * (rf_dict_prefetch). Must read only, and never fault: it runs before
+	 * a request's attempts are counted. At least 2, at most
+	 * RF_AHEAD_MAX. */
+	void (*ahead)(const struct rf_bytes *arguments, uint32_t count);
 };
 
 /* Facts about the running service, for INFO and the like. Cost: ~100 ns. */

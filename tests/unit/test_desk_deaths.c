@@ -202,7 +202,7 @@ static void what_was_committed_but_not_shown_is_shown_by_the_next(void **state)
 
 /* ---- kills at any moment ---- */
 
-#define KILLS 400
+#define KILLS 600
 
 static pid_t business;
 static uint64_t asked, answered;
@@ -218,14 +218,14 @@ static void start_business(void)
 /* Ask for a while: small replies, pushes and now and then a large one. */
 static void ask_some(void)
 {
-	size_t count = random_below(40);
+	size_t count = random_below(400);
 
-	if (asked - answered > 500)
+	if (asked - answered > 1000)
 		return;
 	for (size_t i = 0; i < count; i++) {
 		char words[40] = "add";
 
-		if (random_below(50) == 0)
+		if (random_below(200) == 0)
 			strcpy(words, "add 300000");
 		else if (random_below(3) == 0)
 			snprintf(words, sizeof words, "add %u",
@@ -285,7 +285,7 @@ static void each_request_takes_effect_once_through_kills(void **state)
 		ask_some();
 		if (random_below(2) == 0)
 			check_answers();
-		nap_us((unsigned)random_below(1500));
+		nap_us((unsigned)random_below(200));
 		kill_child(business);
 		undone += RF_SUPER->log_tail != 0;
 		last_attempt = RF_SUPER->desk.attempt >> 8;

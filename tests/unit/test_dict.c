@@ -464,6 +464,35 @@ static void a_log_that_fills_anywhere_undoes_everything(void **unused)
 	assert_true(refused > 1000);
 }
 
+static void a_prefetch_follows_no_wild_pointer(void **unused)
+{
+	uint64_t *words = (uint64_t *)dict;
+	struct rf_bytes keys[RF_DICT_PREFETCH_MAX + 4];
+	char texts[RF_DICT_PREFETCH_MAX + 4][128];
+
+	(void)unused;
+	for (unsigned i = 0; i < RF_DICT_PREFETCH_MAX + 4; i++)
+		keys[i] = (struct rf_bytes){
+			texts[i], key_text(texts[i], sizeof *texts, i)};
+	rf_dict_prefetch(dict, keys, 4); /* empty */
+	rf_tx_begin();
+	for (unsigned i = 0; i < 2000; i++)
+		put(i, i + 1);
+	assert_int_equal(rf_tx_commit(), 0);
+	rf_dict_prefetch(dict, keys, RF_DICT_PREFETCH_MAX + 4);
+	for (unsigned i = 0; i < RF_DICT_PREFETCH_MAX; i++)
+		find(i)->next = (void *)(random_below(2) ? 0x10 : -8l);
+	rf_dict_prefetch(dict, keys, RF_DICT_PREFETCH_MAX);
+	for (int round = 0; round < 100000; round++) {
+		size_t at = random_below(sizeof *dict / 8);
+		uint64_t good = words[at];
+
+		words[at] ^= UINT64_C(1) << random_below(64);
+		rf_dict_prefetch(dict, keys, RF_DICT_PREFETCH_MAX);
+		words[at] = good;
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -481,6 +510,7 @@ int main(void)
 		TEST(a_scan_sees_all_that_stays_while_the_table_shrinks),
 		TEST(random_draws_every_key_equally_often),
 		TEST(the_walker_reports_each_planted_fault),
+		TEST(a_prefetch_follows_no_wild_pointer),
 		TEST(a_log_that_fills_anywhere_undoes_everything),
 		TEST(a_full_arena_refuses_new_keys_and_keeps_the_old),
 	};

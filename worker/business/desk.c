@@ -366,6 +366,8 @@ int desk_round(struct desk *desk)
 
 	desk->now_ms = rf_now_ms();
 	for (done = 0; done < ROUND_MESSAGES && error == 0; done++) {
+		if (done % RF_AHEAD_MAX == 0)
+			ahead_look(desk);
 		error = next_job(desk, &job);
 		if (error <= 0)
 			break;

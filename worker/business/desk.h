@@ -70,6 +70,11 @@ void desk_tick(struct desk *desk);
 /* Sleep until there is something to do. */
 void desk_sleep(struct desk *desk);
 
+/* ---- ahead.c ---- */
+
+/* Hint the worker at the next RF_AHEAD_MAX messages. */
+void ahead_look(const struct desk *desk);
+
 /* ---- reply.c ---- */
 
 void reply_init(struct desk *desk);

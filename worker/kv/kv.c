@@ -64,6 +64,11 @@ static void request(const struct rf_request *req, struct rf_reply *reply)
 		command->run(&call);
 }
 
+static void ahead(const struct rf_bytes *arguments, uint32_t count)
+{
+	rf_dict_prefetch(&kv_db->keys->dict, arguments, count);
+}
+
 static uint32_t tick(int64_t now_ms)
 {
 	bool more = kv_bury_step(BURY_BUDGET);
@@ -97,4 +102,5 @@ __attribute__((visibility("default"))) const struct rf_worker refork_worker = {
 	.tick = tick,
 	.verify = kv_verify,
 	.closed = closed,
+	.ahead = ahead,
 };

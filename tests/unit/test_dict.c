@@ -7,10 +7,8 @@
  */
 #include "scratch_arena.h"
 #include "suite.h"
-#include <errno.h>
 #include <refork/dict.h>
 #include <siphash.h>
-#include <super.h>
 
 #define KEYS 20000
 
@@ -424,75 +422,6 @@ static void a_full_arena_refuses_new_keys_and_keeps_the_old(void **state)
 	assert_int_equal(rf_dict_check(dict, "test"), 0);
 }
 
-/* The same transaction under every limit, up to the first that suffices. */
-static void a_log_that_fills_anywhere_undoes_everything(void **unused)
-{
-	struct rf_super *super = RF_SUPER;
-	uint64_t log_max_bytes = super->log_max_bytes;
-	uint64_t log_ready_bytes = super->log_ready_bytes;
-	size_t used = rf_heap_used();
-	int error = -ENOSPC;
-	unsigned refused;
-
-	(void)unused;
-	for (refused = 0; error != 0; refused++) {
-		uint64_t limit = 64 + refused * 8;
-
-		super->log_max_bytes = super->log_ready_bytes = limit;
-		super->log_fixed_bytes = limit;
-		rf_tx_begin();
-		for (unsigned i = 0; i < 700; i++) {
-			char key[128];
-			size_t bytes = key_text(key, sizeof key, i);
-			struct rf_dict_entry *entry =
-				rf_dict_put(dict, key, bytes, NULL);
-
-			if (entry != NULL)
-				RF_SET(entry->value, rf_try_alloc(40 + i % 64));
-		}
-		error = rf_tx_commit();
-		assert_true(error == 0 || error == -ENOSPC);
-		if (error != 0) {
-			assert_int_equal(rf_heap_used(), used);
-			assert_int_equal(rf_dict_count(dict), 0);
-		}
-	}
-	super->log_max_bytes = log_max_bytes;
-	super->log_ready_bytes = super->log_fixed_bytes = log_ready_bytes;
-	assert_int_equal(rf_heap_check(), 0);
-	assert_int_equal(rf_dict_check(dict, "test"), 0);
-	assert_true(refused > 1000);
-}
-
-static void a_prefetch_follows_no_wild_pointer(void **unused)
-{
-	uint64_t *words = (uint64_t *)dict;
-	struct rf_bytes keys[RF_DICT_PREFETCH_MAX + 4];
-	char texts[RF_DICT_PREFETCH_MAX + 4][128];
-
-	(void)unused;
-	for (unsigned i = 0; i < RF_DICT_PREFETCH_MAX + 4; i++)
-		keys[i] = (struct rf_bytes){
-			texts[i], key_text(texts[i], sizeof *texts, i)};
-	rf_dict_prefetch(dict, keys, 4); /* empty */
-	rf_tx_begin();
-	for (unsigned i = 0; i < 2000; i++)
-		put(i, i + 1);
-	assert_int_equal(rf_tx_commit(), 0);
-	rf_dict_prefetch(dict, keys, RF_DICT_PREFETCH_MAX + 4);
-	for (unsigned i = 0; i < RF_DICT_PREFETCH_MAX; i++)
-		find(i)->next = (void *)(random_below(2) ? 0x10 : -8l);
-	rf_dict_prefetch(dict, keys, RF_DICT_PREFETCH_MAX);
-	for (int round = 0; round < 100000; round++) {
-		size_t at = random_below(sizeof *dict / 8);
-		uint64_t good = words[at];
-
-		words[at] ^= UINT64_C(1) << random_below(64);
-		rf_dict_prefetch(dict, keys, RF_DICT_PREFETCH_MAX);
-		words[at] = good;
-	}
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -510,8 +439,6 @@ int main(void)
 		TEST(a_scan_sees_all_that_stays_while_the_table_shrinks),
 		TEST(random_draws_every_key_equally_often),
 		TEST(the_walker_reports_each_planted_fault),
-		TEST(a_prefetch_follows_no_wild_pointer),
-		TEST(a_log_that_fills_anywhere_undoes_everything),
 		TEST(a_full_arena_refuses_new_keys_and_keeps_the_old),
 	};
 

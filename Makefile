@@ -1,7 +1,7 @@
 # refork. `make help` lists the targets.
 #
 # Variables: CC, SAN=address (builds and tests in build-address/), SYSTEMD=0,
-# T=60 (seconds of fuzzing), ARGS (passed on to bench and storm).
+# T=60 (seconds of fuzzing), ARGS (passed on to run, bench and storm).
 
 SHELL   = /bin/bash
 CC      = gcc

@@ -17,7 +17,7 @@
  * Needs       an open transaction
  * On abort    the block was never taken; the death of the process counts as
  *             an abort. Its first bytes need no rf_tx_log until the commit.
- * Cost        ~10 ns plus the zeroing; grows the segment (a system call) at
+ * Cost        ~30 ns plus the zeroing; grows the segment (a system call) at
  *             most once per 4 MiB */
 RF_API void *rf_alloc(size_t bytes);
 

@@ -24,7 +24,7 @@ RF_API bool rf_tx_is_open(void);
  *             undo log is full (a sixteenth of arena.max, at least 16 MiB),
  *             -ENOMEM when it could not grow. The range must then not change.
  * Not needed  for blocks taken in this same transaction
- * Cost        ~3 ns for 8 bytes, ~7 ns for 64 */
+ * Cost        ~5 ns for up to 64 bytes */
 RF_API int rf_tx_log(const void *at, size_t bytes);
 
 /* rf_tx_log, then copy. Does nothing once an error has stuck. */

@@ -21,47 +21,50 @@ static inline void fetch(const void *line)
 	__asm__ volatile("" : : "r"(line));
 }
 
-/* The bucket of a key, on its way into the cache; NULL when the way to it
- * leads out of the heap. */
-static struct rf_dict_entry **fetch_bucket(
-	const struct rf_dict *dict, struct rf_bytes key)
+/* The bucket of a key, on its way into the cache; 0 when the way to it leads
+ * out of the heap. Addresses are numbers here: they may be nonsense. */
+static uintptr_t fetch_bucket(const struct rf_dict *dict, struct rf_bytes key)
 {
 	uint64_t index =
 		rf_dict_bucket_of(dict, rf_dict_hash(key.at, key.bytes));
-	struct rf_dict_entry ***segment =
-		&dict->segments[index / RF_DICT_SEGMENT];
-	struct rf_dict_entry **bucket;
+	uintptr_t segment = (uintptr_t)dict->segments +
+			    index / RF_DICT_SEGMENT * sizeof(void *);
+	uintptr_t bucket;
 
-	if (!rf_heap_holds(segment, sizeof *segment))
-		return NULL;
-	bucket = &(*segment)[index % RF_DICT_SEGMENT];
-	fetch(bucket);
+	if (!rf_heap_holds((void *)segment, sizeof(void *)))
+		return 0;
+	bucket = *(const uintptr_t *)segment +
+		 index % RF_DICT_SEGMENT * sizeof(void *);
+	fetch((void *)bucket);
 	return bucket;
 }
 
-static struct rf_dict_entry *fetch_entry(struct rf_dict_entry **bucket)
+static const struct rf_dict_entry *fetch_entry(uintptr_t bucket)
 {
-	if (bucket == NULL || !rf_heap_holds(bucket, sizeof *bucket))
+	const struct rf_dict_entry *entry;
+
+	if (!rf_heap_holds((void *)bucket, sizeof entry))
 		return NULL;
-	fetch(*bucket);
-	return *bucket;
+	entry = *(struct rf_dict_entry *const *)bucket;
+	fetch(entry);
+	return entry;
 }
 
 /* Two lines of what the word points to: a header and a short text. */
 static void fetch_value(const struct rf_dict_entry *entry)
 {
-	if (entry == NULL || !rf_heap_holds(entry, sizeof *entry))
+	if (!rf_heap_holds(entry, sizeof *entry))
 		return;
 	fetch(entry->value);
-	fetch((const char *)entry->value + 64);
+	fetch((void *)(entry->word + 64));
 	fetch(entry->next);
 }
 
 void rf_dict_prefetch(
 	const struct rf_dict *dict, const struct rf_bytes *keys, size_t count)
 {
-	struct rf_dict_entry **buckets[RF_DICT_PREFETCH_MAX];
-	struct rf_dict_entry *entries[RF_DICT_PREFETCH_MAX];
+	uintptr_t buckets[RF_DICT_PREFETCH_MAX];
+	const struct rf_dict_entry *entries[RF_DICT_PREFETCH_MAX];
 
 	if (count > RF_DICT_PREFETCH_MAX)
 		count = RF_DICT_PREFETCH_MAX;

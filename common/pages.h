@@ -23,14 +23,14 @@ static inline uint8_t *rf_page_at(uint32_t page)
 	       ((size_t)page << RF_PAGE_SHIFT);
 }
 
-/* Whether a pointer found in the arena leads to bytes that can be read there,
+/* Whether a pointer found in the arena leads to words that can be read there,
  * for those who must not trust it. */
 static inline bool rf_heap_holds(const void *at, size_t bytes)
 {
 	size_t off = (size_t)((const uint8_t *)at - rf_page_at(0));
 	size_t end = (size_t)RF_HEAP->page_count << RF_PAGE_SHIFT;
 
-	return off < end && bytes <= end - off;
+	return off % 8 == 0 && off < end && bytes <= end - off;
 }
 
 /* Take `pages` pages in a row. The entry of the first one is logged, its

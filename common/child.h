@@ -36,7 +36,6 @@ struct rf_child {
 	int listen_count;
 	uint64_t generation; /* of this business child */
 	bool lease_orphaned; /* the last holder has been reaped */
-	bool planned;	     /* not after a crash */
 };
 
 /* Both are entered right after fork, with default signal dispositions (SIGINT

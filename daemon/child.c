@@ -18,7 +18,7 @@
  *   - Nothing ends in DOWN but what was asked to: a supervisor never gives up.
  *   - BACKOFF and STOPPING have deadlines, the other states have none.
  *
- * This file only decides. supervisor.c acts.
+ * This file only decides. family.c acts.
  */
 #include "child.h"
 

@@ -143,7 +143,6 @@ static enum child_event act_spawn(struct member *m)
 		.accepts = roles[m->role].accepts,
 		.generation = m->role == BUSINESS ? generation : 0,
 		.lease_orphaned = m->end.si_pid != 0,
-		.planned = !m->end.si_pid, /* its first process */
 		.leave = leave_loop,
 		.leave_arg = f->loop,
 	};

@@ -101,7 +101,6 @@ static void fill_self(
 		.bell_supervisor = s->bell,
 		.generation = how->generation,
 		.lease_orphaned = how->lease_orphaned,
-		.planned = how->planned,
 	};
 	for (int i = 0; how->accepts && i < s->listener_count; i++) {
 		self->listen_fds[i] = s->listeners[i].fd;

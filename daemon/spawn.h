@@ -11,7 +11,6 @@ struct spawn {
 	bool accepts;	     /* it gets the listening sockets */
 	uint64_t generation; /* of a business child */
 	bool lease_orphaned;
-	bool planned;
 	/* In the child, before anything else: let go of the parent's loop. */
 	void (*leave)(void *arg);
 	void *leave_arg;

@@ -254,3 +254,13 @@ def test_clients_are_parked_while_the_worker_cannot_start(daemon, tmp_path):
         assert wire.call("COUNT") == 1
         assert starts.stat().st_size == 4
     assert trial.status()["crashes"] == 4
+
+
+def test_the_status_counts_what_was_rolled_back(service):
+    kv = service(business_allow_crash_test="yes")
+    with kv.raw() as wire:
+        with pytest.raises(ReplyError, match="CRASHED"):
+            wire.call("DEBUG", "OOPS-IN-TX")
+    status = kv.status()
+    assert status["crashes"] == status["recoveries"] == 2
+    assert status["rolled_back"] == 2

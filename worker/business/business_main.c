@@ -80,15 +80,20 @@ static void take_arena(const struct rf_child *self)
 {
 	struct rf_status_business *mine = &self->status->business;
 	int lease, error = rf_segment_protect(self->arena, true);
+	bool unfinished;
 
 	if (error != 0)
 		give_up("open the arena", error);
 	rf_arena_use(self->arena);
+	/* Its holder is dead: nothing moves any more. */
+	unfinished = self->lease_orphaned && RF_SUPER->log_tail != 0;
 	lease = rf_lease_take(LEASE_WAIT_MS, self->lease_orphaned);
 	if (lease < 0)
 		give_up("take the lease", lease);
 	if (lease == RF_LEASE_OWNER_DIED)
 		rf_status_add(mine->recoveries, 1);
+	if (unfinished)
+		rf_status_add(mine->rolled_back, 1);
 	rf_arena_set_generation(self->generation);
 }
 

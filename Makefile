@@ -28,7 +28,9 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 COMMON = $(call obj,$(wildcard common/*.c))
 CONF   = $(call obj,$(wildcard conf/*.c))
 CHILD  = $(call obj,$(wildcard worker/network/*.c worker/business/*.c))
-DAEMON = $(call obj,$(filter-out daemon/reforkctl.c,$(wildcard daemon/*.c)))
+DAEMON = $(call obj,$(wildcard daemon/*.c daemon/supervise/*.c \
+           daemon/control/*.c daemon/records/*.c))
+CTL    = $(call obj,$(wildcard daemon/ctl/*.c))
 KV     = $(call obj,$(wildcard worker/kv/*.c))
 UNIT   = $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
 TWORK  = $(patsubst tests/workers/%.c,$(B)/workers/%.so,\
@@ -62,7 +64,7 @@ $(B)/reforkd: $(DAEMON) $(CHILD) $(CONF) $(B)/librefork.a daemon/exports.list
 		-Wl,--whole-archive $(B)/librefork.a -Wl,--no-whole-archive \
 		-Wl,--dynamic-list=daemon/exports.list $(LIBS)
 
-$(B)/reforkctl: $(B)/obj/daemon/reforkctl.o $(CONF) $(B)/librefork.a
+$(B)/reforkctl: $(CTL) $(CONF) $(B)/librefork.a
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(SAN_FLAGS) -o $@ $^ -linih
 

@@ -19,6 +19,9 @@ enum rf_child_exit {
 	RF_CHILD_EXIT_ASKED = 0,    /* it was asked to (SIGTERM) */
 	RF_CHILD_EXIT_CHANNEL = 65, /* the ring holds bytes that are no message:
 				       both children and the rings start anew */
+	RF_CHILD_EXIT_DAMAGED = 66, /* verify found damage; it has logged it */
+	RF_CHILD_EXIT_CODE = 67,    /* this code cannot run this state (migrate,
+				       build); it has logged why */
 	RF_CHILD_EXIT_START = 69,   /* could not start; it has logged why */
 };
 
@@ -34,8 +37,18 @@ struct rf_child {
 	int listen_fds[RF_LISTEN_MAX];
 	const char *listen_names[RF_LISTEN_MAX]; /* "127.0.0.1:6380" */
 	int listen_count;
-	uint64_t generation; /* of this business child */
+	/* Where its signal handler describes a crash. Its own. */
+	struct rf_crash_scene *scene;
+
+	/* Business children: */
 	bool lease_orphaned; /* the last holder has been reaped */
+	bool standby;	     /* wait for the lease, however long */
+	/* Of a standby: pidfd of the business child that it stands by for; -1:
+	 * none. Readable once all of that process's threads are gone. */
+	int predecessor;
+	bool verify;	 /* walk the arena before serving (rung 3) */
+	bool build_here; /* this code was not there when the arena was built:
+			    migrate and build in this process */
 };
 
 /* Both are entered right after fork, with default signal dispositions (SIGINT

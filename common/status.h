@@ -8,17 +8,50 @@
 #ifndef RF_STATUS_H
 #define RF_STATUS_H
 
+#include "crash.h"
+#include "segment.h"
 #include <stdint.h>
+
+#define RF_STATUS_MAGIC	 UINT64_C(0x5355544154534652) /* "RFSTATUS" */
+#define RF_STATUS_FORMAT 1
+
+/* Of the recovery ladder. */
+enum rf_rung {
+	RF_RUNG_NONE,
+	RF_RUNG_ROLL_BACK,  /* roll back, go on, retry the request once */
+	RF_RUNG_QUARANTINE, /* skip the request */
+	RF_RUNG_VERIFY,	    /* walk everything before serving */
+	RF_RUNG_RESTORE,    /* from a durable copy, when there is one */
+	RF_RUNG_COLD,	    /* empty state (on_limit = cold) */
+	RF_RUNG_HOLD,	    /* parked until an operator acts */
+	RF_RUNG_EXIT,	    /* the service manager is to act */
+	RF_RUNG_COUNT
+};
 
 struct rf_status_supervisor { /* writer: the supervisor */
 	int64_t started_at_ms;
-	uint64_t generation; /* of the business child last forked */
-	uint64_t crashes;    /* unplanned ends of business children */
+	uint64_t crashes; /* unplanned ends of business children */
 	uint64_t network_crashes;
+	uint64_t standby_crashes;
+	uint64_t vault_crashes;
+	uint64_t hangs;	  /* children ended by the watchdog */
+	uint64_t planned; /* planned re-forks of the business child */
+	uint64_t upgrades;
+	uint64_t rollbacks;	       /* of upgrades */
+	uint64_t rungs[RF_RUNG_COUNT]; /* times each was stood on */
+	uint64_t conf_serial;	 /* grows with each reload that was applied */
+	uint64_t release_id;	 /* quarantined request to be run again */
+	uint64_t release_serial; /* grows with each such order */
 	int32_t pid;
 	int32_t network_pid;
-	int32_t business_pid;
-	int32_t reserved;
+	int32_t business_pid; /* 0: none */
+	int32_t standby_pid;
+	int32_t vault_pid;
+	/* The business child of this pid is to give the lease and end as soon
+	 * as it is between two messages. 0: nobody. */
+	int32_t leave_pid;
+	uint32_t rung; /* enum rf_rung: where the recovery stands now */
+	uint32_t reserved;
 };
 
 struct rf_status_network {    /* writer: the network child */
@@ -27,30 +60,62 @@ struct rf_status_network {    /* writer: the network child */
 	uint64_t clients;
 	uint64_t clients_total;
 	uint64_t clients_refused;
+	uint64_t clients_banned;  /* refused: their requests kept killing */
+	uint64_t clients_resumed; /* taken over from a dead predecessor */
 	uint64_t closed_output_limit;
 	uint64_t bytes_in;
 	uint64_t bytes_out;
 };
 
-struct rf_status_business { /* writer: the business child */
-	int64_t heartbeat_ms;
-	uint64_t serving; /* its generation, once it serves */
+struct rf_status_business {   /* writer: the holder of the lease */
+	int64_t heartbeat_ms; /* CLOCK_MONOTONIC, at least every 100 ms when it
+				 is not busy */
+	/* Grows whenever it turns around: per round of its loop. */
+	uint64_t rounds;
+	/* Odd while a message or a tick is worked on; grows by two with each
+	 * one. Unchanged and odd: the same one, still. */
+	uint64_t work;
+	uint64_t serving;    /* its generation, once it serves */
+	int32_t serving_pid; /* its pid, stored after `serving` */
 	int32_t mm_holder_pid;
-	int32_t reserved;
+	uint32_t phase;	  /* enum rf_phase */
+	uint32_t threads; /* of its process, after `start`; 1: only its own */
 	uint64_t requests;
 	uint64_t quarantined;
 	uint64_t recoveries;  /* takeovers after a death */
 	uint64_t rolled_back; /* takeovers that had something to undo */
-	uint64_t recovery_us; /* last: main() of the child to serving */
+	uint64_t recovery_us; /* last: lease taken to serving */
 	uint64_t arena_used_bytes;
 	uint64_t arena_size_bytes;
 	uint64_t arena_max_bytes;
+	/* Planned hand-over, CLOCK_MONOTONIC: the lease given at. */
+	int64_t left_at_us;
+	/* The last order to run a quarantined request again. */
+	uint64_t release_serial; /* as in the order: it is done */
+	int64_t release_result;	 /* 0: run; -errno */
+	uint64_t release_reply_bytes;
+	char release_reply[256]; /* its first bytes */
+	struct rf_takeover takeover;
+};
+
+struct rf_status_standby { /* writer: the standby, until it has the lease */
+	int64_t heartbeat_ms;
+	int32_t ready_pid; /* its pid, once it waits for the lease */
+	uint32_t reserved;
+	uint64_t prefaulted_bytes;
+	uint64_t prefault_complete; /* 1: all that is backed */
 };
 
 struct rf_status_shm {
+	uint64_t magic; /* stored last */
+	uint32_t format;
+	uint32_t bytes;
 	_Alignas(64) struct rf_status_supervisor supervisor;
 	_Alignas(64) struct rf_status_network network;
 	_Alignas(64) struct rf_status_business business;
+	_Alignas(64) struct rf_status_standby standby;
+	_Alignas(64) struct rf_crash_scene scenes[RF_CRASH_SCENES];
+	_Alignas(64) struct rf_crash_ring crashes;
 };
 
 #define rf_status_set(field, value)                                            \

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define WHY_BYTES     160
 #define MESSAGE_BYTES (2 * INI_LINE_BYTES_MAX)
@@ -275,6 +276,14 @@ int conf_load_stream(struct conf *conf, FILE *in, const char *name,
 	for (size_t i = 0; i < sizeof(ordered) / sizeof(ordered[0]); i++)
 		check_order(&load, ordered[i].low, ordered[i].high);
 	return load.problem_count;
+}
+
+struct conf *conf_create(void)
+{
+	void *at = mmap(NULL, sizeof(struct conf), PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return at == MAP_FAILED ? NULL : at;
 }
 
 int conf_load(struct conf *conf, const char *path,

@@ -20,6 +20,12 @@ enum conf_huge { CONF_HUGE_NEVER, CONF_HUGE_ADVISE };
 enum conf_core { CONF_CORE_EXCLUDE, CONF_CORE_INCLUDE };
 enum conf_on_stop { CONF_ON_STOP_RELEASE, CONF_ON_STOP_KEEP };
 enum conf_codec { CONF_CODEC_RESP };
+enum conf_on_limit {
+	CONF_ON_LIMIT_HOLD,
+	CONF_ON_LIMIT_EXIT,
+	CONF_ON_LIMIT_COLD
+};
+enum conf_crash_report { CONF_REPORT_FULL, CONF_REPORT_BRIEF };
 
 struct conf {
 	struct {
@@ -48,11 +54,28 @@ struct conf {
 		uint64_t park_timeout_ms, drain_timeout_ms;
 	} network;
 	struct {
+		uint64_t standby; /* 0 or 1 */
+		uint64_t start_timeout_ms;
+		uint64_t request_timeout_ms, heartbeat_timeout_ms;
 		bool allow_crash_test;
 	} business;
 	struct {
-		uint64_t delay_ms, delay_max_ms;
+		uint64_t delay_ms, delay_max_ms, jitter_percent;
+		uint64_t window_ms, burst;
+		int on_limit; /* enum conf_on_limit */
 	} restart;
+	struct {
+		uint64_t attempts, keep;
+		uint64_t client_limit, client_ban_ms;
+	} quarantine;
+	struct {
+		uint64_t keep;
+		int report; /* enum conf_crash_report */
+		char on_crash_exec[CONF_TEXT_MAX + 1];
+	} crash;
+	struct {
+		uint64_t canary_ms;
+	} upgrade;
 	struct {
 		int level; /* enum rf_log_level */
 	} log;
@@ -62,6 +85,12 @@ struct conf {
 struct conf_override {
 	const char *text;
 };
+
+/* Zeroed, in memory shared with every process forked later: a value changed by
+ * a reload is seen by all at once. Texts and lists are never changed while
+ * children live, but for those that only the supervisor uses. NULL with
+ * errno. */
+struct conf *conf_create(void);
 
 /* The defaults, overruled by the file, overruled by the overrides: those of a
  * list replace it, of several for another key the last one counts.

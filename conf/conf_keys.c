@@ -28,6 +28,12 @@ static const char *const core_words[] = {
 	[CONF_CORE_EXCLUDE] = "exclude", [CONF_CORE_INCLUDE] = "include", NULL};
 static const char *const on_stop_words[] = {
 	[CONF_ON_STOP_RELEASE] = "release", [CONF_ON_STOP_KEEP] = "keep", NULL};
+static const char *const on_limit_words[] = {[CONF_ON_LIMIT_HOLD] = "hold",
+	[CONF_ON_LIMIT_EXIT] = "exit",
+	[CONF_ON_LIMIT_COLD] = "cold",
+	NULL};
+static const char *const crash_report_words[] = {
+	[CONF_REPORT_FULL] = "full", [CONF_REPORT_BRIEF] = "brief", NULL};
 static const char *const codec_words[] = {[CONF_CODEC_RESP] = "resp", NULL};
 static const char *const level_words[RF_LOG_LEVEL_COUNT + 1] = {
 	[RF_LOG_ERROR] = "error",
@@ -156,6 +162,22 @@ const struct conf_key conf_keys[] = {
 		FIELD(network.drain_timeout_ms), .standard = "30s", .max = HOUR,
 		.help = "How long a stop waits for what is in flight."},
 
+	{"business", "standby", CONF_TYPE_NUMBER, CONF_APPLIED_RELOAD,
+		FIELD(business.standby), .standard = "1", .min = 0, .max = 1,
+		.help = "Successors kept ready beside the business process."},
+	{"business", "start_timeout", CONF_TYPE_TIME, CONF_APPLIED_RELOAD,
+		FIELD(business.start_timeout_ms), .standard = "30s", .min = 100,
+		.max = HOUR,
+		.help = "A new process that is not ready by then is ended."},
+	{"business", "request_timeout", CONF_TYPE_TIME, CONF_APPLIED_RELOAD,
+		FIELD(business.request_timeout_ms), .standard = "0", .min = 10,
+		.max = HOUR, .zero = true,
+		.help = "A request that runs longer counts as a hang; 0: "
+			"never."},
+	{"business", "heartbeat_timeout", CONF_TYPE_TIME, CONF_APPLIED_RELOAD,
+		FIELD(business.heartbeat_timeout_ms), .standard = "10s",
+		.min = 500, .max = HOUR, .zero = true,
+		.help = "A process silent for longer is ended; 0: never."},
 	{"business", "allow_crash_test", CONF_TYPE_BOOL, CONF_APPLIED_RESTART,
 		FIELD(business.allow_crash_test), .standard = "no",
 		.help = "Let clients crash the business process (DEBUG)."},
@@ -166,6 +188,49 @@ const struct conf_key conf_keys[] = {
 	{"restart", "delay_max", CONF_TYPE_TIME, CONF_APPLIED_RELOAD,
 		FIELD(restart.delay_max_ms), .standard = "30s", .max = HOUR,
 		.help = "Wait before a re-fork at most."},
+	{"restart", "jitter", CONF_TYPE_PERCENT, CONF_APPLIED_RELOAD,
+		FIELD(restart.jitter_percent), .standard = "10%", .max = 100,
+		.help = "The waits differ by up to so much, at random."},
+	{"restart", "window", CONF_TYPE_TIME, CONF_APPLIED_RELOAD,
+		FIELD(restart.window_ms), .standard = "10min", .min = SECOND,
+		.max = 24 * HOUR, .help = "Crashes older than that are over."},
+	{"restart", "burst", CONF_TYPE_NUMBER, CONF_APPLIED_RELOAD,
+		FIELD(restart.burst), .standard = "100", .min = 1,
+		.max = 1000000,
+		.help = "So many crashes in a window lead to on_limit."},
+	{"restart", "on_limit", CONF_TYPE_CHOICE, CONF_APPLIED_RELOAD,
+		FIELD(restart.on_limit), .standard = "hold",
+		.words = on_limit_words,
+		.help = "Park the clients, exit, or start with empty state."},
+
+	{"quarantine", "attempts", CONF_TYPE_NUMBER, CONF_APPLIED_RELOAD,
+		FIELD(quarantine.attempts), .standard = "2", .min = 1,
+		.max = 10, .help = "Processes that one request may kill."},
+	{"quarantine", "keep", CONF_TYPE_NUMBER, CONF_APPLIED_RELOAD,
+		FIELD(quarantine.keep), .standard = "128", .max = 10000,
+		.help = "Quarantined requests kept in state_dir; 0: none."},
+	{"quarantine", "client_limit", CONF_TYPE_NUMBER, CONF_APPLIED_RELOAD,
+		FIELD(quarantine.client_limit), .standard = "8", .max = 1000000,
+		.help = "Such requests until an address is refused; 0: never."},
+	{"quarantine", "client_ban", CONF_TYPE_TIME, CONF_APPLIED_RELOAD,
+		FIELD(quarantine.client_ban_ms), .standard = "1min",
+		.max = 24 * HOUR, .help = "How long it is refused."},
+
+	{"crash", "keep", CONF_TYPE_NUMBER, CONF_APPLIED_RELOAD,
+		FIELD(crash.keep), .standard = "64", .min = 1, .max = 256,
+		.help = "Crash records kept."},
+	{"crash", "report", CONF_TYPE_CHOICE, CONF_APPLIED_RELOAD,
+		FIELD(crash.report), .standard = "full",
+		.words = crash_report_words,
+		.help = "full: with a backtrace; brief: without."},
+	{"crash", "on_crash_exec", CONF_TYPE_TEXT, CONF_APPLIED_RELOAD,
+		FIELD(crash.on_crash_exec), .standard = "",
+		.max = CONF_TEXT_MAX,
+		.help = "A program that gets each record as JSON on stdin."},
+
+	{"upgrade", "canary", CONF_TYPE_TIME, CONF_APPLIED_RELOAD,
+		FIELD(upgrade.canary_ms), .standard = "30s", .max = 24 * HOUR,
+		.help = "A crash so soon after an upgrade takes it back."},
 
 	{"log", "level", CONF_TYPE_CHOICE, CONF_APPLIED_RELOAD,
 		FIELD(log.level), .standard = "info", .words = level_words,

@@ -11,13 +11,14 @@
 #define CONF_STANDARD_BYTES (2 * CONF_TEXT_MAX)
 
 enum conf_type {
-	CONF_TYPE_TEXT,	  /* char [CONF_TEXT_MAX + 1] */
-	CONF_TYPE_SIZE,	  /* uint64_t, bytes */
-	CONF_TYPE_TIME,	  /* uint64_t, milliseconds */
-	CONF_TYPE_NUMBER, /* uint64_t */
-	CONF_TYPE_BOOL,	  /* bool */
-	CONF_TYPE_CHOICE, /* int, the index into words */
-	CONF_TYPE_LIST,	  /* texts, and an int that counts them */
+	CONF_TYPE_TEXT,	   /* char [CONF_TEXT_MAX + 1] */
+	CONF_TYPE_SIZE,	   /* uint64_t, bytes */
+	CONF_TYPE_TIME,	   /* uint64_t, milliseconds */
+	CONF_TYPE_NUMBER,  /* uint64_t */
+	CONF_TYPE_PERCENT, /* uint64_t */
+	CONF_TYPE_BOOL,	   /* bool */
+	CONF_TYPE_CHOICE,  /* int, the index into words */
+	CONF_TYPE_LIST,	   /* texts, and an int that counts them */
 	CONF_TYPE_COUNT
 };
 

@@ -35,6 +35,7 @@ static const struct unit time_units[] = {
 	{"", 1000},
 	{NULL, 0},
 };
+static const struct unit percent_units[] = {{"%", 1}, {"", 1}, {NULL, 0}};
 static const struct unit no_units[] = {{"", 1}, {NULL, 0}};
 
 static const struct {
@@ -209,6 +210,8 @@ static const struct type types[CONF_TYPE_COUNT] = {
 	[CONF_TYPE_TIME] = {set_number, print_number, time_units,
 		"a time such as 250ms, 5s, 2min or 1h"},
 	[CONF_TYPE_NUMBER] = {set_number, print_number, no_units, "a number"},
+	[CONF_TYPE_PERCENT] = {set_number, print_number, percent_units,
+		"a percentage such as 10%"},
 	[CONF_TYPE_BOOL] = {set_bool, print_bool, NULL, NULL},
 	[CONF_TYPE_CHOICE] = {set_choice, print_choice, NULL, NULL},
 	[CONF_TYPE_LIST] = {set_text, print_text, NULL, NULL},

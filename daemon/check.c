@@ -44,14 +44,15 @@ static void probe_worker(struct check *c)
 {
 	struct fault fault;
 
-	if (worker_load(&c->service.lib, c->service.conf.refork.worker, &fault))
+	if (worker_load(
+		    &c->service.lib, c->service.conf->refork.worker, &fault))
 		problem(c, "%s", fault.text);
 }
 
 /* The directory itself, or the nearest one above it that exists. */
 static void probe_runtime_dir(struct check *c)
 {
-	const char *wanted = c->service.conf.refork.runtime_dir;
+	const char *wanted = c->service.conf->refork.runtime_dir;
 	char path[CONF_TEXT_MAX + 1];
 	char *slash;
 
@@ -68,7 +69,7 @@ static void probe_runtime_dir(struct check *c)
 
 static void probe_files(struct check *c)
 {
-	uint64_t needed = limits_files_needed(&c->service.conf);
+	uint64_t needed = limits_files_needed(c->service.conf);
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_max >= needed ||
@@ -79,16 +80,16 @@ static void probe_files(struct check *c)
 		" descriptors, RLIMIT_NOFILE allows %" PRIu64
 		"; raise it (ulimit -Hn, LimitNOFILE= in the unit) or lower "
 		"max_clients",
-		c->service.conf.network.max_clients, needed,
+		c->service.conf->network.max_clients, needed,
 		(uint64_t)limit.rlim_max);
 }
 
 static void probe_locked_memory(struct check *c)
 {
-	uint64_t needed = c->service.conf.arena.max_bytes;
+	uint64_t needed = c->service.conf->arena.max_bytes;
 	struct rlimit limit;
 
-	if (!c->service.conf.arena.lock_memory || geteuid() == 0 ||
+	if (!c->service.conf->arena.lock_memory || geteuid() == 0 ||
 		getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_max >= needed)
 		return;
 	problem(c,
@@ -110,7 +111,7 @@ static void probe_room(struct check *c)
 
 static void probe_listen(struct check *c)
 {
-	const struct conf *conf = &c->service.conf;
+	const struct conf *conf = c->service.conf;
 	struct fault fault;
 	struct listener l;
 
@@ -141,9 +142,10 @@ int check(const struct options *options, FILE *out)
 	bool running;
 
 	c = (struct check){.service.options = options, .out = out};
-	if (options_load(options, &c.service.conf, out))
+	c.service.conf = conf_create();
+	if (!c.service.conf || options_load(options, c.service.conf, out))
 		return EX_CONFIG;
-	service_control_path(&c.service.conf, path);
+	service_control_path(c.service.conf, path);
 	running = listener_unix_alive(path) == 1;
 	for (size_t i = 0; i < sizeof(probes) / sizeof(*probes); i++)
 		if (!running || !probes[i].skip_while_running)

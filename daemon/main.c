@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* main.c -- reforkd: from the command line to the supervisor and back. */
 #include "check.h"
+#include "daemon/supervise/supervisor.h"
 #include "limits.h"
 #include "service.h"
-#include "supervisor.h"
 #include "title.h"
 #include "version.h"
 
@@ -54,13 +54,13 @@ static int run(const struct options *options)
 	int rc;
 
 	s->options = options;
-	if (options_load(options, &s->conf, stderr))
+	if (options_load(options, s->conf, stderr))
 		return EX_CONFIG;
-	rf_log_identify(s->conf.refork.name, "supervisor", 0);
-	rf_log_set_level((enum rf_log_level)s->conf.log.level);
+	rf_log_identify(s->conf->refork.name, "supervisor", 0);
+	rf_log_set_level((enum rf_log_level)s->conf->log.level);
 	prepare_signals();
-	limits_raise_files(&s->conf);
-	title_set(s->conf.refork.name, "supervisor");
+	limits_raise_files(s->conf);
+	title_set(s->conf->refork.name, "supervisor");
 	if (service_build(s, &fault))
 		return failed(&fault);
 	rc = supervisor_run(s, &fault);
@@ -68,7 +68,7 @@ static int run(const struct options *options)
 		failed(&fault);
 	/* What was asked for at a planned end; else as it was found. */
 	keep = rc ? s->arena_adopted
-		  : s->conf.arena.on_stop == CONF_ON_STOP_KEEP;
+		  : s->conf->arena.on_stop == CONF_ON_STOP_KEEP;
 	service_release(s, keep);
 	rf_log(RF_LOG_NOTICE, "stopped");
 	return rc;
@@ -81,7 +81,7 @@ static int run_check(const struct options *options)
 
 static int print_config(const struct options *options)
 {
-	struct conf *conf = &service.conf;
+	struct conf *conf = service.conf;
 
 	if (options_load(options, conf, stderr))
 		return EX_CONFIG;
@@ -118,6 +118,11 @@ int main(int argc, char **argv)
 
 	fill_standard_descriptors();
 	title_init(argc, &argv);
+	service.conf = conf_create();
+	if (!service.conf) {
+		perror("reforkd: memory for the configuration");
+		return EX_OSERR;
+	}
 	rc = options_parse(&options, argc, argv);
 	return rc ? rc : modes[options.mode](&options);
 }

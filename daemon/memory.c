@@ -43,9 +43,9 @@ int memory_open_shared(struct service *s, struct fault *fault)
 	if (!s->status)
 		return fault_set(
 			fault, EX_OSERR, "status segment: %s", strerror(errno));
-	rc = rf_channel_create(&s->channel, s->conf.refork.name,
-		s->conf.network.max_request_bytes,
-		s->conf.network.max_reply_bytes);
+	rc = rf_channel_create(&s->channel, s->conf->refork.name,
+		s->conf->network.max_request_bytes,
+		s->conf->network.max_reply_bytes);
 	if (rc) {
 		rf_status_destroy(s->status);
 		return fault_set(
@@ -151,7 +151,7 @@ static int address_fault(struct fault *fault)
 
 void memory_plan_arena(struct service *s)
 {
-	const struct conf *conf = &s->conf;
+	const struct conf *conf = s->conf;
 
 	s->arena_conf = (struct rf_arena_conf){
 		.size_bytes = conf->arena.size_bytes,
@@ -234,7 +234,7 @@ static int open_segment(struct service *s, struct fault *fault)
 /* fallocate() on a tmpfs fills it before it finds that there is not enough. */
 int memory_probe_room(const struct service *s, struct fault *fault)
 {
-	uint64_t wanted = s->conf.arena.size_bytes, room;
+	uint64_t wanted = s->conf->arena.size_bytes, room;
 	char path[128];
 	struct statvfs fs;
 	struct stat st;
@@ -271,7 +271,7 @@ static int format(struct service *s, struct fault *fault)
 	return fault_set(fault, EX_OSERR,
 		"arena %s: %" PRIu64 " MiB to start with: %s; make arena.size "
 		"smaller or find it more memory",
-		s->arena.name, s->conf.arena.size_bytes >> 20, strerror(-rc));
+		s->arena.name, s->conf->arena.size_bytes >> 20, strerror(-rc));
 }
 
 /* The lease is held. One transaction over migration and build. */
@@ -340,7 +340,7 @@ int memory_open_arena(struct service *s, struct fault *fault)
 	if (rc)
 		goto err_close;
 	/* Generations go on where the last daemon's ended. */
-	rf_status_set(s->status->supervisor.generation, RF_SUPER->generation);
+	rf_status_set(s->status->business.serving, RF_SUPER->generation);
 	rc = build_state(s, version, fault);
 	rf_lease_give();
 	if (rc)

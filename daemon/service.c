@@ -32,15 +32,15 @@ static const char *setting(const char *section_key)
 
 static int open_worker(struct service *s, struct fault *fault)
 {
-	settings = &s->conf;
+	settings = s->conf;
 	s->env = (struct rf_env){
 		.struct_size = sizeof(s->env),
-		.allow_crash_test = s->conf.business.allow_crash_test,
-		.service = s->conf.refork.name,
-		.worker_args = s->conf.refork.worker_args,
+		.allow_crash_test = s->conf->business.allow_crash_test,
+		.service = s->conf->refork.name,
+		.worker_args = s->conf->refork.worker_args,
 		.setting = setting,
 	};
-	return worker_load(&s->lib, s->conf.refork.worker, fault);
+	return worker_load(&s->lib, s->conf->refork.worker, fault);
 }
 
 static void close_worker(struct service *s, bool keep)
@@ -82,17 +82,17 @@ static int make_runtime_dir(const char *path, struct fault *fault)
 static int open_control(struct service *s, struct fault *fault)
 {
 	char path[CONTROL_PATH_BYTES];
-	int rc = make_runtime_dir(s->conf.refork.runtime_dir, fault);
+	int rc = make_runtime_dir(s->conf->refork.runtime_dir, fault);
 
 	if (rc)
 		return rc;
-	service_control_path(&s->conf, path);
+	service_control_path(s->conf, path);
 	if (listener_unix_alive(path) == 1)
 		return fault_set(fault, EX_OSERR,
 			"a daemon called '%s' runs already: it answers at %s; "
 			"stop it (reforkctl -S %s shutdown) or give this one "
 			"another refork.name",
-			s->conf.refork.name, path, path);
+			s->conf->refork.name, path, path);
 	return listener_open_unix(&s->control, path, 0600, 16, fault);
 }
 
@@ -116,9 +116,9 @@ static int open_listeners(struct service *s, struct fault *fault)
 	_Static_assert(CONF_LISTEN_MAX <= RF_LISTEN_MAX, "all must fit");
 	int rc = 0;
 
-	for (int i = 0; !rc && i < s->conf.network.listen_count; i++) {
-		rc = listener_open(&s->listeners[i], s->conf.network.listen[i],
-			(int)s->conf.network.backlog, fault);
+	for (int i = 0; !rc && i < s->conf->network.listen_count; i++) {
+		rc = listener_open(&s->listeners[i], s->conf->network.listen[i],
+			(int)s->conf->network.backlog, fault);
 		s->listener_count += !rc;
 	}
 	if (rc)

@@ -14,7 +14,7 @@
 
 struct service {
 	const struct options *options;
-	struct conf conf;
+	struct conf *conf; /* shared with the children: see conf_create() */
 	struct worker_lib lib;
 	struct rf_env env;
 	struct rf_arena_conf arena_conf;

@@ -22,7 +22,14 @@ LAYERS = {
     "common/refork": [],
     "common": ["common/refork"],
     "conf": ["common/refork"],
-    "daemon": ["common", "common/refork", "conf"],
+    "daemon": ["common", "common/refork", "conf", "daemon/supervise"],
+    "daemon/records": ["common", "common/refork", "conf", "daemon",
+                       "daemon/control", "daemon/supervise"],
+    "daemon/supervise": ["common", "common/refork", "conf", "daemon",
+                         "daemon/control", "daemon/records"],
+    "daemon/control": ["common", "common/refork", "conf", "daemon",
+                       "daemon/records", "daemon/supervise"],
+    "daemon/ctl": ["common/refork", "conf", "daemon"],
     "worker/network": ["common", "common/refork", "conf"],
     "worker/business": ["common", "common/refork", "conf"],
     "worker/kv": ["common/refork"],
@@ -32,8 +39,9 @@ LAYERS = {
 
 # The libraries beyond libc, and the only files that may know them.
 LIBRARY_USERS = {
-    r"ev\.h": ["daemon/supervisor.c", "daemon/family.c",
-               "daemon/control.c",
+    r"ev\.h": ["daemon/supervise/supervisor.c",
+               "daemon/supervise/family.c",
+               "daemon/control/control.c",
                "worker/network/loop.c"],
     r"ini\.h": ["conf/ini_read.c"],
     r"systemd/.*": ["daemon/notify.c"],

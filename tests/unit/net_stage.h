@@ -119,8 +119,8 @@ static inline void stage_set(struct stage *s, const char *const *overrides)
 		.channel = &s->channel,
 		.status = rf_status_create(),
 		.bell_supervisor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
-	s->child.status->supervisor.generation = 1;
-	s->child.status->business.serving = 1;
+	s->child.status->supervisor.business_pid = 1;
+	s->child.status->business.serving_pid = 1;
 	stage_listen(s);
 }
 

@@ -130,6 +130,7 @@ static void the_keys_cover_the_configuration(void **state)
 		[CONF_TYPE_SIZE] = sizeof(uint64_t),
 		[CONF_TYPE_TIME] = sizeof(uint64_t),
 		[CONF_TYPE_NUMBER] = sizeof(uint64_t),
+		[CONF_TYPE_PERCENT] = sizeof(uint64_t),
 		[CONF_TYPE_BOOL] = sizeof(bool),
 		[CONF_TYPE_CHOICE] = sizeof(int),
 		[CONF_TYPE_LIST] = sizeof(conf.network.listen)};

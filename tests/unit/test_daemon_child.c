@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/child.c"
+#include "daemon/supervise/child.c"
 
 #define FOR_EACH_CELL(s, e)                                                    \
 	for (enum child_state s = 0; s < CHILD_STATE_COUNT; s++)               \

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/holder.c"
+#include "daemon/supervise/holder.c"
 
 #include <sys/prctl.h>
 #include <unistd.h>

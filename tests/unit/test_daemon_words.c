@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/words.c"
+#include "daemon/records/words.c"
 
 #include <stdlib.h>
 #include <sys/prctl.h>

@@ -247,11 +247,11 @@ static void parked_clients_are_closed_after_park_timeout(void **state)
 	say(asking, "PING\r\n");
 	expect_request(&s, "PING");
 	assert_true(hears_nothing(asking, 2000)); /* slow, but serving */
-	s.child.status->supervisor.generation = 2;
+	s.child.status->supervisor.business_pid = 2;
 	hear_end(asking);
 	expect_message(&s, RF_MSG_CLOSE);
 	assert_true(hears_nothing(idle, 200));
-	s.child.status->business.serving = 2;
+	s.child.status->business.serving_pid = 2;
 	say(idle, "PING\r\n");
 	reply(&s, expect_request(&s, "PING"), "+PONG\r\n");
 	hear(idle, "+PONG\r\n");

@@ -94,7 +94,9 @@ static void take_arena(const struct rf_child *self)
 		rf_status_add(mine->recoveries, 1);
 	if (unfinished)
 		rf_status_add(mine->rolled_back, 1);
-	rf_arena_set_generation(self->generation);
+	rf_arena_set_generation(RF_SUPER->generation + 1);
+	rf_log_identify(
+		self->conf->refork.name, "business", RF_SUPER->generation);
 }
 
 /* What a new process owes itself, once nobody waits for it. */
@@ -127,7 +129,8 @@ static void announce(const struct rf_child *self, int64_t from_us)
 	rf_status_set(
 		mine->recovery_us, (uint64_t)(rf_monotonic_us() - from_us));
 	rf_status_set(mine->heartbeat_ms, rf_monotonic_ms());
-	rf_status_set(mine->serving, self->generation);
+	rf_status_set(mine->serving, RF_SUPER->generation);
+	rf_status_set(mine->serving_pid, getpid());
 	rf_bell_ring(self->bell_supervisor);
 }
 

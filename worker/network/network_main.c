@@ -110,8 +110,8 @@ static bool business_serves(const struct net *net)
 {
 	const struct rf_status_shm *status = net->self->status;
 
-	return rf_status_get(status->business.serving) ==
-	       rf_status_get(status->supervisor.generation);
+	return rf_status_get(status->business.serving_pid) ==
+	       rf_status_get(status->supervisor.business_pid);
 }
 
 static bool is_anyone_parked(const struct net *net)

@@ -3,13 +3,13 @@
 #ifndef SPAWN_H
 #define SPAWN_H
 
-#include "service.h"
+#include "daemon/service.h"
 
 struct spawn {
 	const char *role;			   /* "network", "business" */
 	void (*main)(const struct rf_child *self); /* does not return */
-	bool accepts;	     /* it gets the listening sockets */
-	uint64_t generation; /* of a business child */
+	bool accepts; /* it gets the listening sockets */
+	struct rf_crash_scene *scene;
 	bool lease_orphaned;
 	/* In the child, before anything else: let go of the parent's loop. */
 	void (*leave)(void *arg);

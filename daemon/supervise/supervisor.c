@@ -8,9 +8,9 @@
  */
 #include "supervisor.h"
 
-#include "control.h"
+#include "daemon/control/control.h"
+#include "daemon/notify.h"
 #include "family.h"
-#include "notify.h"
 #include "reload.h"
 #include "spawn.h"
 
@@ -91,7 +91,7 @@ static void on_changed(void *arg)
 	if (!sup->announced && !sup->stopping && family_serves(sup->family))
 		announce(sup);
 	snprintf(text, sizeof(text), "%s, generation %" PRIu64, state_name(sup),
-		st->supervisor.generation);
+		rf_status_get(st->business.serving));
 	notify_status(text);
 }
 

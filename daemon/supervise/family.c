@@ -19,9 +19,9 @@
 #include "family.h"
 
 #include "child.h"
+#include "daemon/records/words.h"
 #include "holder.h"
 #include "spawn.h"
-#include "words.h"
 
 #include <ev.h>
 #include <inttypes.h>
@@ -135,21 +135,17 @@ static void leave_loop(void *arg)
 static enum child_event act_spawn(struct member *m)
 {
 	struct family *f = m->family;
-	struct rf_status_supervisor *st = own_status(f);
-	uint64_t generation = st->generation + (m->role == BUSINESS);
 	const struct spawn how = {
 		.role = roles[m->role].name,
 		.main = roles[m->role].main,
 		.accepts = roles[m->role].accepts,
-		.generation = m->role == BUSINESS ? generation : 0,
+		.scene = &f->service->status->scenes[m->role],
 		.lease_orphaned = m->end.si_pid != 0,
 		.leave = leave_loop,
 		.leave_arg = f->loop,
 	};
 	int pidfd, rc;
 
-	/* Before the fork, and even if it fails: a number is used once. */
-	rf_status_set(st->generation, generation);
 	rc = spawn(f->service, &how, &m->pid, &pidfd);
 	if (rc) {
 		m->fork_error = -rc;
@@ -183,7 +179,7 @@ static enum child_event act(struct member *m, enum child_action action)
 
 static uint64_t deadline_ms(struct member *m)
 {
-	const struct conf *conf = &m->family->service->conf;
+	const struct conf *conf = m->family->service->conf;
 
 	if (m->state == CHILD_BACKOFF) {
 		m->pause_ms = child_backoff_ms(m->pause_ms,
@@ -269,7 +265,7 @@ static bool says_ready(const struct member *m)
 
 	if (m->role == NETWORK)
 		return rf_status_get(st->network.ready) == (uint64_t)m->pid;
-	return rf_status_get(st->business.serving) == st->supervisor.generation;
+	return rf_status_get(st->business.serving_pid) == m->pid;
 }
 
 /* Both children end, the rings start anew. The other one's pidfd tells of its

@@ -6,7 +6,7 @@
  * The protocol: control.c.
  */
 #include "conf/conf.h"
-#include "version.h"
+#include "daemon/version.h"
 
 #include <errno.h>
 #include <getopt.h>

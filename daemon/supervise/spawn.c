@@ -9,7 +9,7 @@
  */
 #include "spawn.h"
 
-#include "title.h"
+#include "daemon/title.h"
 
 #include <errno.h>
 #include <refork/log.h>
@@ -92,14 +92,15 @@ static void fill_self(
 	struct rf_child *self, struct service *s, const struct spawn *how)
 {
 	*self = (struct rf_child){
-		.conf = &s->conf,
+		.conf = s->conf,
 		.worker = &s->lib.worker,
 		.env = &s->env,
 		.arena = &s->arena,
 		.channel = &s->channel,
 		.status = s->status,
 		.bell_supervisor = s->bell,
-		.generation = how->generation,
+		.scene = how->scene,
+		.predecessor = -1,
 		.lease_orphaned = how->lease_orphaned,
 	};
 	for (int i = 0; how->accepts && i < s->listener_count; i++) {
@@ -125,10 +126,10 @@ static _Noreturn void become(
 	fill_self(&self, s, how);
 	keep_own_descriptors(&self);
 	open_signals();
-	title_set(s->conf.refork.name, how->role);
+	title_set(s->conf->refork.name, how->role);
 	snprintf(name, sizeof(name), "refork-%.8s", how->role);
 	prctl(PR_SET_NAME, name);
-	rf_log_identify(s->conf.refork.name, how->role, how->generation);
+	rf_log_identify(s->conf->refork.name, how->role, 0);
 	how->main(&self);
 	abort(); /* not reached */
 }

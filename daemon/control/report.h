@@ -3,16 +3,10 @@
 #ifndef REPORT_H
 #define REPORT_H
 
-#include "service.h"
+#include "daemon/service.h"
+#include "format.h"
 
 #include <stdio.h>
-
-enum report_format {
-	REPORT_TEXT,
-	REPORT_COLOR,
-	REPORT_JSON,
-	REPORT_FORMAT_COUNT
-};
 
 struct report {
 	const struct service *service;

@@ -3,7 +3,7 @@
 #ifndef RELOAD_H
 #define RELOAD_H
 
-#include "service.h"
+#include "daemon/service.h"
 
 /* Read the configuration once more. What can change while running changes,
  * what cannot is named in the log. A configuration with problems changes

@@ -33,7 +33,7 @@ static void take(struct service *s, const struct conf_key *key,
 			"reload: %s is now %s in the configuration; takes "
 			"effect at restart",
 			name, text);
-	else if (conf_value_set(key, &s->conf, text, why, sizeof(why)))
+	else if (conf_value_set(key, s->conf, text, why, sizeof(why)))
 		rf_log(RF_LOG_NOTICE, "reload: %s is now %s", name, text);
 	else
 		rf_log(RF_LOG_ERROR, "reload: %s: %s", name, why);
@@ -79,10 +79,10 @@ void reload(struct service *s)
 	for (int i = 0; i < conf_key_count; i++) {
 		snprintf(name, sizeof(name), "%s.%s", conf_keys[i].section,
 			conf_keys[i].name);
-		if (!same(&s->conf, fresh, name))
+		if (!same(s->conf, fresh, name))
 			take(s, &conf_keys[i], name, fresh);
 	}
-	rf_log_set_level((enum rf_log_level)s->conf.log.level);
+	rf_log_set_level((enum rf_log_level)s->conf->log.level);
 	rf_log(RF_LOG_NOTICE, "reload: done");
 	free(fresh);
 }

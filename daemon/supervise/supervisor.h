@@ -3,7 +3,7 @@
 #ifndef SUPERVISOR_H
 #define SUPERVISOR_H
 
-#include "service.h"
+#include "daemon/service.h"
 
 /* Run a service that has been built, until it is asked to stop. SIGTERM, SIGINT
  * and SIGHUP are blocked by the caller, from before the build on.

@@ -6,49 +6,11 @@
  */
 #include "report.h"
 
-#include "version.h"
+#include "daemon/json.h"
+#include "daemon/version.h"
 
 #include <inttypes.h>
 #include <string.h>
-
-/* ---- JSON ---- */
-
-static void json_string(FILE *out, const char *text)
-{
-	putc('"', out);
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c == '"' || c == '\\')
-			fprintf(out, "\\%c", c);
-		else if (c < ' ')
-			fprintf(out, "\\u%04x", c);
-		else
-			putc(c, out);
-	}
-	putc('"', out);
-}
-
-static void json_text(FILE *out, const char *key, const char *text)
-{
-	fprintf(out, ", \"%s\": ", key);
-	json_string(out, text);
-}
-
-static void json_begin(FILE *out)
-{
-	fputs("{\"schema\": 1", out);
-}
-
-static void json_end(FILE *out)
-{
-	fputs("}\n", out);
-}
-
-static void json_number(FILE *out, const char *key, uint64_t number)
-{
-	fprintf(out, ", \"%s\": %" PRIu64, key, number);
-}
 
 /* ---- facts ---- */
 
@@ -86,7 +48,7 @@ static void json_service(const struct report *r, FILE *out)
 
 	listen_names(s, listen, sizeof(listen));
 	json_text(out, "state", r->state);
-	json_text(out, "name", s->conf.refork.name);
+	json_text(out, "name", s->conf->refork.name);
 	json_text(out, "version", VERSION);
 	json_text(out, "worker", s->lib.worker.name);
 	json_text(out, "worker_version", s->lib.worker.version);
@@ -105,7 +67,7 @@ static void json_status(const struct report *r, FILE *out)
 		const char *key;
 		uint64_t number;
 	} numbers[] = {
-		{"generation", rf_status_get(st->supervisor.generation)},
+		{"generation", rf_status_get(st->business.serving)},
 		{"supervisor_pid", (uint32_t)st->supervisor.pid},
 		{"network_pid", (uint32_t)st->supervisor.network_pid},
 		{"business_pid", (uint32_t)st->supervisor.business_pid},
@@ -220,7 +182,7 @@ static void text_arena(const struct service *s, FILE *out)
 	fprintf(out, " used, ");
 	put_bytes(out, rf_status_get(b->arena_size_bytes));
 	fprintf(out, " of ");
-	put_bytes(out, s->conf.arena.max_bytes);
+	put_bytes(out, s->conf->arena.max_bytes);
 	fprintf(out, " backed, at %#" PRIx64 ", %s %s\n", RF_ARENA_BASE,
 		backend_name(s), s->arena.name);
 }
@@ -258,8 +220,8 @@ static void text_status(const struct report *r, enum report_format f, FILE *out)
 		color);
 	fprintf(out,
 		" refork %s (worker %s %s)   %s, generation %" PRIu64 ", up ",
-		s->conf.refork.name, s->lib.worker.name, s->lib.worker.version,
-		r->state, rf_status_get(s->status->supervisor.generation));
+		s->conf->refork.name, s->lib.worker.name, s->lib.worker.version,
+		r->state, rf_status_get(s->status->business.serving));
 	put_duration(out, uptime_s(s));
 	putc('\n', out);
 	for (int i = 0; i < s->listener_count; i++)
@@ -282,7 +244,7 @@ void report_status(const struct report *r, enum report_format f, FILE *out)
 void report_state(const struct report *r, enum report_format f, FILE *out)
 {
 	uint64_t generation =
-		rf_status_get(r->service->status->supervisor.generation);
+		rf_status_get(r->service->status->business.serving);
 
 	if (f != REPORT_JSON) {
 		fprintf(out, "%s %" PRIu64 "\n", r->state, generation);

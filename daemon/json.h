@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* json.h -- flat JSON, written. */
+#ifndef JSON_H
+#define JSON_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+/* {"schema": 1 ... }, one object a line. */
+void json_begin(FILE *out);
+void json_text(FILE *out, const char *key, const char *text);
+void json_number(FILE *out, const char *key, uint64_t number);
+void json_signed(FILE *out, const char *key, int64_t number);
+/* Bytes that may be none of UTF-8: the printable ASCII as it is, the rest as
+ * \u00XX. */
+void json_bytes(FILE *out, const char *key, const void *bytes, size_t count);
+void json_end(FILE *out);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* family.h -- the children: forked, watched, forked again. See family.c. */
+#ifndef FAMILY_H
+#define FAMILY_H
+
+#include "daemon/service.h"
+
+#include <signal.h>
+
+struct ev_loop;
+struct family;
+
+/* A process that ended unasked, or was ended because it hung. */
+struct death {
+	enum rf_crash_role role;
+	enum rf_crash_cause cause;
+	pid_t pid;
+	uint64_t generation;	      /* of a business child; else 0 */
+	siginfo_t end;		      /* what waitid(2) says */
+	int64_t noticed_us;	      /* CLOCK_MONOTONIC */
+	struct rf_crash_scene *scene; /* not NULL; perhaps nobody wrote it */
+};
+
+struct family_host {
+	void *arg;
+	/* A child has come up, or will be away for a while. */
+	void (*changed)(void *arg);
+	/* A child that was asked to end has ended. */
+	void (*gone)(void *arg);
+	/* The child called `name` says that it cannot start, and the service
+	 * has not served yet. */
+	void (*hopeless)(void *arg, const char *name);
+	/* After the successor was forked or serves: nobody waits any more.
+	 * `takeover` is what the successor said; NULL when none serves. */
+	void (*crashed)(void *arg, const struct death *death,
+		const struct rf_takeover *takeover);
+	/* on_limit = exit: the ladder has come to its end. */
+	void (*exhausted)(void *arg);
+};
+
+/* NULL with errno. The children destroy `loop`. */
+struct family *family_open(struct service *service, struct ev_loop *loop,
+	const struct family_host *host);
+
+void family_start(struct family *f);
+
+/* Ask the next child in turn to end; one that was asked before is killed.
+ * False: there is none left. */
+bool family_stop_next(struct family *f);
+
+bool family_serves(const struct family *f);
+bool family_has_served(const struct family *f);
+/* Of the last crash, in words; NULL: there was none. */
+const char *family_last_crash(const struct family *f);
+
+/* How a planned re-fork came out. pause_us: from the lease given to the
+ * successor serving; error: 0 or -errno, and why in words. */
+struct family_outcome {
+	int error;
+	int64_t pause_us;
+	uint64_t generation;
+	char why[160];
+};
+/* Whom to tell; call may be NULL. */
+struct family_done {
+	void (*call)(void *arg, const struct family_outcome *outcome);
+	void *arg;
+};
+
+/* Re-fork the business child with what service->lib is now: a fresh standby is
+ * made ready (whatever business.standby says), then the old one gives it the
+ * lease between two requests. With `now` it is killed instead.
+ *
+ * done     called once, later, from the loop
+ * Returns  0; -EBUSY one is under way or the service is not serving, -EAGAIN
+ *          (no fork): `done` is not called then */
+int family_renew_business(struct family *f, bool now, struct family_done done);
+/* The same for the network child; its connections stay. */
+int family_renew_network(struct family *f, bool now, struct family_done done);
+
+/* Leave the hold of the ladder (on_limit = hold), at an operator's word. */
+int family_resume(struct family *f);
+
+/* When no child is left: collect what helped them. */
+void family_close(struct family *f);
+
+#endif

@@ -1,7 +1,7 @@
 # refork. `make help` lists the targets.
 #
 # Variables: CC, SAN=address (builds and tests in build-address/), SYSTEMD=0,
-# T=60 (seconds of fuzzing), ARGS (passed on to run, bench and storm).
+# T=60 (seconds of fuzzing), ARGS (passed on: run, bench, storm, leaks).
 
 SHELL   = /bin/bash
 CC      = gcc
@@ -14,10 +14,12 @@ OPT      = -O2 -g
 WARN     = -Wall -Wextra -Wshadow -Wconversion -Werror
 CPPFLAGS = -D_GNU_SOURCE -Icommon -I. -DRF_SYSTEMD=$(SYSTEMD)
 CFLAGS   = -std=gnu11 $(OPT) $(WARN) -fPIC -fvisibility=hidden -MMD -MP \
-           -fno-omit-frame-pointer
+           -fno-omit-frame-pointer -fstack-protector-strong
 SAN_FLAGS = $(if $(SAN),-fsanitize=$(SAN)$(if $(filter address,$(SAN)),$(comma)undefined) -fno-sanitize-recover=all)
 comma    := ,
-LIBS     = -lev -linih -ldl -lpthread -lm $(if $(filter 1,$(SYSTEMD)),-lsystemd)
+# Addresses differ from start to start, and nothing that holds one is writable.
+HARDEN   = -pie -Wl,-z,relro,-z,now
+LIBS     = -lev -linih -ldw -ldl -lpthread -lm $(if $(filter 1,$(SYSTEMD)),-lsystemd)
 
 # One short line a step; V=1 shows the commands.
 Q   = $(if $(V),,@)
@@ -30,20 +32,29 @@ CONF   = $(call obj,$(wildcard conf/*.c))
 CHILD  = $(call obj,$(wildcard worker/network/*.c worker/business/*.c))
 DAEMON = $(call obj,$(wildcard daemon/*.c daemon/supervise/*.c \
            daemon/control/*.c daemon/records/*.c))
-CTL    = $(call obj,$(wildcard daemon/ctl/*.c))
+CTL    = $(call obj,$(wildcard daemon/ctl/*.c) daemon/wire.c daemon/json.c)
 KV     = $(call obj,$(wildcard worker/kv/*.c))
+CRASHES = $(call obj,$(patsubst %,daemon/records/%.c,compose crash_words crashes \
+            hook reporter ring_file symbols tell words) \
+            daemon/control/facts.c daemon/control/rates.c daemon/json.c \
+            daemon/title.c)
+MAN    = $(patsubst daemon/man/%.scd,$(B)/man/%,$(wildcard daemon/man/*.scd))
 UNIT   = $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
 TWORK  = $(patsubst tests/workers/%.c,$(B)/workers/%.so,\
            $(wildcard tests/workers/*.c))
 
-all: $(B)/reforkd $(B)/reforkctl $(B)/workers/kv.so
+all: $(B)/reforkd $(B)/reforkctl $(B)/workers/kv.so \
+     $(if $(shell command -v scdoc),man)
 
 ## make            build reforkd, reforkctl and the kv worker
+## make man        the manual pages, in build/man
 ## make run        install what is missing, build, serve on 127.0.0.1:6380
 ## make test       install what is missing, build, run every test
 ##                 (also test-unit, test-crash, test-system; SAN=address)
-## make bench      measure, print the tables of the README
+## make bench      measure, print the tables of the README (ARGS=death, ...;
+##                 ARGS=picture draws tests/bench/latency.svg)
 ## make storm      the kill storm in its long form
+## make leaks      10,000 crashes, and nothing has grown
 ## make fuzz       fuzz the RESP codec and the ini reader for T seconds each
 ## make lint       layers, format, static analysis
 ## make deps       only install what the build needs
@@ -60,19 +71,32 @@ $(B)/librefork.a: $(COMMON)
 
 $(B)/reforkd: $(DAEMON) $(CHILD) $(CONF) $(B)/librefork.a daemon/exports.list
 	$(call say,LINK)
-	$(Q)$(CC) $(CFLAGS) $(SAN_FLAGS) -o $@ $(DAEMON) $(CHILD) $(CONF) \
+	$(Q)$(CC) $(CFLAGS) $(SAN_FLAGS) $(HARDEN) -o $@ $(DAEMON) $(CHILD) $(CONF) \
 		-Wl,--whole-archive $(B)/librefork.a -Wl,--no-whole-archive \
 		-Wl,--dynamic-list=daemon/exports.list $(LIBS)
 
 $(B)/reforkctl: $(CTL) $(CONF) $(B)/librefork.a
 	$(call say,LINK)
-	$(Q)$(CC) $(CFLAGS) $(SAN_FLAGS) -o $@ $^ -linih
+	$(Q)$(CC) $(CFLAGS) $(SAN_FLAGS) $(HARDEN) -o $@ $^ -linih -lncursesw -lm
+
+# The tables in the manual come out of the code.
+man: $(MAN)
+
+$(B)/man-expand: $(call obj,daemon/man/expand.c daemon/options.c) \
+		$(filter-out %/ctl/main.o,$(CTL)) $(CONF) $(B)/librefork.a
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(SAN_FLAGS) -o $@ $^ -linih -lncursesw -lm
+
+$(B)/man/%: daemon/man/%.scd $(B)/man-expand
+	@mkdir -p $(@D)
+	$(call say,MAN)
+	$(Q)set -o pipefail; $(B)/man-expand <$< | scdoc >$@ || { rm -f $@; false; }
 
 # A worker sees the public headers only, and its one symbol is its all.
 $(B)/workers/kv.so: $(KV)
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(CC) $(CFLAGS) $(SAN_FLAGS) -shared -o $@ $^ -lm
+	$(Q)$(CC) $(CFLAGS) $(SAN_FLAGS) -shared -Wl,-z,relro,-z,now -o $@ $^ -lm
 
 $(B)/workers/%.so: tests/workers/%.c
 	@mkdir -p $(@D)
@@ -80,7 +104,8 @@ $(B)/workers/%.so: tests/workers/%.c
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN_FLAGS) -shared -o $@ $<
 
 # Say once and plainly what is missing, before the compiler says it per file.
-HEADERS = stdio.h ev.h ini.h $(if $(filter 1,$(SYSTEMD)),systemd/sd-daemon.h)
+HEADERS = stdio.h ev.h ini.h curses.h elfutils/libdwfl.h \
+          $(if $(filter 1,$(SYSTEMD)),systemd/sd-daemon.h)
 $(B)/headers:
 	@for header in $(HEADERS); do \
 		echo "#include <$$header>" | $(CC) -E -x c - >/dev/null 2>&1 || { \
@@ -100,9 +125,11 @@ $(B)/tests/%: tests/unit/%.c $(CHILD) $(CONF) $(B)/librefork.a
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN_FLAGS) -o $@ $< $(filter %.o %.a,$^) \
 		-lcmocka $(LIBS)
 
+$(patsubst %,$(B)/tests/test_crash_%,records reports symbols): $(CRASHES)
+
 clean:
 	rm -rf build build-*
 
-.PHONY: all help clean
+.PHONY: all man help clean
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -67,25 +67,6 @@ size_t rf_arena_segment_bytes(const struct rf_arena_conf *conf)
 	return want.segment_bytes;
 }
 
-/* Made aside and copied: pthread_mutex_init() begins with zeros, and a death
- * after them would leave a mutex that is not robust and looks free. */
-static int lease_init(pthread_mutex_t *lease)
-{
-	pthread_mutexattr_t attr;
-	pthread_mutex_t fresh;
-	int error = pthread_mutexattr_init(&attr);
-
-	if (error != 0)
-		return -error;
-	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-	pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
-	error = pthread_mutex_init(&fresh, &attr);
-	pthread_mutexattr_destroy(&attr);
-	if (error == 0)
-		*lease = fresh;
-	return -error;
-}
-
 int rf_arena_format(struct rf_segment *seg, const struct rf_arena_conf *conf)
 {
 	struct rf_super *super = RF_SUPER;
@@ -103,7 +84,7 @@ int rf_arena_format(struct rf_segment *seg, const struct rf_arena_conf *conf)
 	want.log_ready_bytes = want.log_fixed_bytes;
 	*super = want;
 	rf_arena_use(seg);
-	error = lease_init(&super->lease);
+	error = rf_lease_init();
 	if (error == 0)
 		error = rf_lease_take(0, false);
 	if (error != 0)
@@ -226,7 +207,7 @@ int rf_arena_adopt(struct rf_segment *seg, const struct rf_arena_conf *conf,
 		return -EBADMSG;
 	}
 	/* Whoever had it is gone (segment.h), whatever stands in the lock. */
-	error = lease_init(&RF_SUPER->lease);
+	error = rf_lease_init();
 	if (error == 0)
 		error = rf_lease_take(0, false);
 	if (error < 0) {
@@ -245,76 +226,32 @@ int rf_arena_adopt(struct rf_segment *seg, const struct rf_arena_conf *conf,
 	return 0;
 }
 
-/* ---- the lease ---- */
-
-static int lease_lock(pthread_mutex_t *lease, int wait_ms)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += wait_ms / 1000;
-	until.tv_nsec += wait_ms % 1000 * 1000000L;
-	if (until.tv_nsec >= 1000000000L) {
-		until.tv_nsec -= 1000000000L;
-		until.tv_sec++;
-	}
-	return pthread_mutex_clocklock(lease, CLOCK_MONOTONIC, &until);
-}
-
-int rf_lease_take(int wait_ms, bool orphaned)
-{
-	pthread_mutex_t *lease = &RF_SUPER->lease;
-	int found = pthread_mutex_trylock(lease);
-
-	if (found == EBUSY && !orphaned && wait_ms > 0)
-		found = lease_lock(lease, wait_ms);
-	if (orphaned && found != 0 && found != EOWNERDEAD) {
-		/* The last word: no other process has the arena, so whatever
-		 * stands in the lock is a dead process's. */
-		rf_log(RF_LOG_WARNING,
-			"lease: %s although its holder is dead "
-			"and reaped; making it anew",
-			strerror(found));
-		found = -lease_init(lease);
-		if (found == 0)
-			found = pthread_mutex_lock(lease);
-		if (found == 0)
-			found = EOWNERDEAD;
-	}
-	if (found != 0 && found != EOWNERDEAD)
-		return found == EBUSY ? -ETIMEDOUT : -found;
-	rf_tx_recover();
-	if (found == 0)
-		return RF_LEASE_CLEAN;
-	if (pthread_mutex_consistent(lease) != 0)
-		RF_CHECK(orphaned); /* made anew: nothing to mark */
-	return RF_LEASE_OWNER_DIED;
-}
-
-void rf_lease_give(void)
-{
-	RF_CHECK(pthread_mutex_unlock(&RF_SUPER->lease) == 0);
-}
-
 void rf_arena_set_generation(uint64_t generation)
 {
 	RF_SUPER->generation = generation;
 }
 
-int rf_arena_inherit(void)
+void rf_arena_backed(struct rf_range out[RF_RANGE_COUNT])
 {
 	const struct rf_super *super = RF_SUPER;
-	size_t pages = super->heap.page_count;
-	const struct {
-		size_t off, bytes;
-	} backed[] = {
+	size_t pages =
+		__atomic_load_n(&super->heap.page_count, __ATOMIC_RELAXED);
+	const struct rf_range backed[RF_RANGE_COUNT] = {
 		{0, RF_SUPER_BYTES + super->log_fixed_bytes},
 		{super->map_off, pages * sizeof(uint32_t)},
 		{super->runs_off, pages * sizeof(struct rf_run)},
 		{super->heap_off, pages << RF_PAGE_SHIFT},
 	};
 
-	for (size_t i = 0; i < sizeof backed / sizeof *backed; i++) {
+	memcpy(out, backed, sizeof backed);
+}
+
+int rf_arena_inherit(void)
+{
+	struct rf_range backed[RF_RANGE_COUNT];
+
+	rf_arena_backed(backed);
+	for (size_t i = 0; i < RF_RANGE_COUNT; i++) {
 		int error = rf_segment_inherit(
 			rf_arena_segment, backed[i].off, backed[i].bytes);
 
@@ -329,20 +266,70 @@ const uint8_t *rf_arena_seed(void)
 	return RF_SUPER->seed;
 }
 
+/* ---- the walker ---- */
+
+/* Everything else stands where the superblock says. */
+static int check_super(const struct rf_super *super)
+{
+	struct rf_arena_conf conf = {
+		.max_bytes = super->max_bytes,
+		.log_bytes = super->log_fixed_bytes,
+		.worker_name = super->worker_name,
+	};
+	char reason[160] = "its size is not that of its segment";
+	struct rf_super want;
+	int error = super->segment_bytes == rf_arena_segment->max_bytes
+			    ? 0
+			    : -EBADMSG;
+
+	plan(&conf, &want);
+	if (error == 0)
+		error = differs(super, &want, reason, sizeof reason);
+	if (error != 0)
+		rf_log(RF_LOG_ERROR, "arena check: superblock: %s", reason);
+	return error != 0 ? -EBADMSG : 0;
+}
+
+static int check_log(const struct rf_super *super)
+{
+	if (super->log_tail <= super->log_ready_bytes &&
+		super->log_ready_bytes <= super->log_max_bytes)
+		return 0;
+	rf_log(RF_LOG_ERROR,
+		"arena check: undo log of %llu bytes, %llu ready, limit %llu",
+		(unsigned long long)super->log_tail,
+		(unsigned long long)super->log_ready_bytes,
+		(unsigned long long)super->log_max_bytes);
+	return -EBADMSG;
+}
+
+static int check_conns(const struct rf_desk *desk)
+{
+	for (size_t i = 0; i < RF_CONN_CHUNK_COUNT; i++) {
+		const struct rf_conn *chunk = desk->conns[i];
+
+		if (chunk == NULL ||
+			rf_is_block(chunk, RF_CONN_CHUNK * sizeof *chunk))
+			continue;
+		rf_log(RF_LOG_ERROR,
+			"arena check: connection records %zu at %p: no block",
+			i * RF_CONN_CHUNK, (const void *)chunk);
+		return -EBADMSG;
+	}
+	return 0;
+}
+
 int rf_arena_check(void)
 {
 	const struct rf_super *super = RF_SUPER;
-	int error = 0;
+	int log, slots, conns;
 
-	if (super->log_tail > super->log_ready_bytes ||
-		super->log_ready_bytes > super->log_max_bytes) {
-		rf_log(RF_LOG_ERROR,
-			"arena check: undo log of %llu bytes, "
-			"%llu ready, limit %llu",
-			(unsigned long long)super->log_tail,
-			(unsigned long long)super->log_ready_bytes,
-			(unsigned long long)super->log_max_bytes);
-		error = -EBADMSG;
-	}
-	return rf_heap_check() != 0 ? -EBADMSG : error;
+	if (check_super(super) != 0)
+		return -EBADMSG;
+	log = check_log(super);
+	if (rf_heap_check() != 0)
+		return -EBADMSG;
+	slots = rf_slot_check();
+	conns = check_conns(&super->desk);
+	return log != 0 || slots != 0 || conns != 0 ? -EBADMSG : 0;
 }

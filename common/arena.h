@@ -48,27 +48,61 @@ bool rf_arena_is_unfinished(
 /* The build is complete: write the marker (last). */
 void rf_arena_publish(void);
 
-/* ---- the lease ---- */
+/* ---- the lease (lease.c) ---- */
 
 enum rf_lease {
 	RF_LEASE_CLEAN,	    /* given back by its holder */
-	RF_LEASE_OWNER_DIED /* its holder is dead */
+	RF_LEASE_OWNER_DIED /* its holder is dead, or dying and done */
 };
 
-/* Become the one process that may write. Blocks while another one lives, at
- * most `wait_ms` (-ETIMEDOUT). With `orphaned` the caller knows that no other
- * business process exists (the supervisor has reaped it): a lease that is
- * still taken then has a broken robust list and is made anew.
- * Whatever the log holds is rolled back before this returns.
- * Returns enum rf_lease or -errno. */
+/* Become the one process that may write: the lock, then the roll back.
+ *
+ * wait_us   how long to wait while another process lives and has it
+ * orphaned  the caller knows that no other business process exists (the
+ *           supervisor has reaped it): a lease that is still taken then has a
+ *           broken robust list and is made anew
+ * Returns   enum rf_lease; -ETIMEDOUT; -errno. The arena is as the last holder
+ *           left it: rf_lease_recover() comes next. A death in between leaves
+ *           everything to the next taker. */
+int rf_lease_lock(int64_t wait_us, bool orphaned);
+
+/* Roll back whatever the log holds and make the lease whole. Returns the number
+ * of entries undone. */
+size_t rf_lease_recover(void);
+
+/* Both. Returns enum rf_lease, or -errno without the lease. */
 int rf_lease_take(int wait_ms, bool orphaned);
+
 void rf_lease_give(void);
+
+/* In a signal handler, before dying: give what the thread that runs it holds.
+ * The next taker is told that its owner died. False: it held nothing whole, and
+ * nothing was given; the kernel then gives it at the end of the process. */
+bool rf_lease_give_dying(void);
+
+/* The thread of this process that holds the lease; 0: none. */
+pid_t rf_lease_holder(void);
+
+/* Make a free lease, whatever stands there. */
+int rf_lease_init(void);
 
 /* ---- what the framework keeps in the arena, beside the worker ---- */
 
 /* The number of the business child that now serves; higher than any before.
  * Needs the lease, no transaction. */
 void rf_arena_set_generation(uint64_t generation);
+
+/* A part of the segment. */
+struct rf_range {
+	size_t off, bytes;
+};
+#define RF_RANGE_COUNT 4
+
+/* What has memory behind it for certain: superblock and log, page map, run
+ * entries, heap. May be called without the lease: it reads one word that
+ * changes, which grows only after its memory is there, and whose memory stays
+ * when a roll back lowers it. */
+void rf_arena_backed(struct rf_range out[RF_RANGE_COUNT]);
 
 /* In a forked child: core dump and mlock settings for what is backed. */
 int rf_arena_inherit(void);

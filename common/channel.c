@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* channel.c -- the segment that holds both rings and their large areas.
+/* channel.c -- the segment that holds both rings and their large areas, and the
+ * one that network children share.
  *
  *   | indices | request ring | reply ring | request large | reply large |
  *
@@ -63,6 +64,24 @@ static uint64_t fresh_epoch(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* Its address is the same in every process: pointers into it are valid in all
+ * of them. */
+static int make_front(struct rf_channel *ch, const char *service)
+{
+	int error;
+
+	ch->front.max_bytes = RF_FRONT_BYTES;
+	snprintf(ch->front.name, sizeof ch->front.name, "refork-%s-front",
+		service);
+	error = rf_segment_create(&ch->front);
+	if (error == 0)
+		error = rf_segment_map(&ch->front, 0);
+	if (error == 0)
+		error = rf_segment_back(
+			&ch->front, 0, sizeof(struct rf_front_shm));
+	return error;
+}
+
 static int make_bells(struct rf_channel *ch)
 {
 	ch->bell_business = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -77,8 +96,8 @@ int rf_channel_create(struct rf_channel *ch, const char *service,
 	int error;
 
 	memset(ch, 0, sizeof *ch);
-	ch->bell_business = ch->bell_network = -1;
-	ch->seg.backend = RF_BACKEND_MEMFD;
+	ch->bell_business = ch->bell_network = ch->front.fd = -1;
+	ch->seg.backend = ch->front.backend = RF_BACKEND_MEMFD;
 	snprintf(ch->seg.name, sizeof ch->seg.name, "refork-%s-channel",
 		service);
 	ch->request.large_max_bytes = round_up(request_max_bytes);
@@ -100,6 +119,8 @@ int rf_channel_create(struct rf_channel *ch, const char *service,
 		error = lane_init(ch, &ch->reply, &ch->shm->reply,
 			INDEX_BYTES + RF_RING_BYTES,
 			rings + ch->request.large_max_bytes);
+	if (error == 0)
+		error = make_front(ch, service);
 	if (error == 0)
 		error = make_bells(ch);
 	if (error != 0)
@@ -132,9 +153,10 @@ void rf_channel_destroy(struct rf_channel *ch)
 		close(ch->bell_business);
 	if (ch->bell_network >= 0)
 		close(ch->bell_network);
+	rf_segment_close(&ch->front);
 	rf_segment_close(&ch->seg);
 	memset(ch, 0, sizeof *ch);
-	ch->bell_business = ch->bell_network = ch->seg.fd = -1;
+	ch->bell_business = ch->bell_network = ch->seg.fd = ch->front.fd = -1;
 }
 
 int rf_lane_back(struct rf_channel *ch, struct rf_lane *lane, size_t bytes)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* channel.h -- the two rings between network and business child.
+/* channel.h -- the two rings between network and business child, and what
+ * network children leave to each other.
  *
  * Beside each ring stands a large area of max_request (max_reply) bytes, for
  * the one message at a time that is too long for the ring. It is address
@@ -24,6 +25,60 @@ struct rf_channel_shm {
 	struct rf_ring_shm reply;   /* business -> network */
 };
 
+/* Orders to the processes that share the connections' descriptor table, one at
+ * a time: see daemon/supervise/vault.c. One word holds the order's serial, its
+ * state and a value, so that whoever acts on an order and whoever gives it up
+ * agree, by one compare and exchange, on who was first. */
+enum rf_order_state {
+	RF_ORDER_TAKEN,	  /* by the new process itself; value: its pid */
+	RF_ORDER_GIVEN,	  /* by the supervisor */
+	RF_ORDER_FAILED,  /* by whom it went to; value: errno */
+	RF_ORDER_GIVEN_UP /* by the supervisor */
+};
+#define RF_ORDER_STATE_BITS 2
+
+enum rf_order_kind {
+	RF_ORDER_NETWORK, /* to the vault: make a network child */
+	RF_ORDER_VAULT	  /* to the network child: make a vault */
+};
+
+struct rf_order_shm {
+	uint64_t word;	 /* its low half is the futex: serial and state */
+	uint32_t kind;	 /* enum rf_order_kind */
+	uint32_t scene;	 /* of the new process: its index in the status */
+	uint64_t tables; /* descriptor tables so far; the newest's serial */
+	uint64_t made;	 /* the last process made: order's serial, its pid */
+};
+
+static inline uint64_t rf_order_word(
+	uint32_t serial, enum rf_order_state state, uint32_t value)
+{
+	return (uint64_t)value << 32 |
+	       (uint32_t)(serial << RF_ORDER_STATE_BITS | state);
+}
+static inline uint32_t rf_order_serial(uint64_t word)
+{
+	return (uint32_t)word >> RF_ORDER_STATE_BITS;
+}
+static inline enum rf_order_state rf_order_state(uint64_t word)
+{
+	return (enum rf_order_state)(word & ((1U << RF_ORDER_STATE_BITS) - 1));
+}
+/* One step of an order, if it still stands at `from`. */
+static inline bool rf_order_move(
+	struct rf_order_shm *order, uint64_t from, uint64_t to)
+{
+	return __atomic_compare_exchange_n(&order->word, &from, to, false,
+		__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+/* Beside the rings: what a network child leaves to its successor. Not mapped
+ * by the business child. Laid out by worker/network/front.h behind this. */
+struct rf_front_shm {
+	struct rf_order_shm order;
+};
+#define RF_FRONT_BYTES ((size_t)4 << 40) /* address space, sparse */
+
 struct rf_lane { /* one direction */
 	struct rf_ring ring;
 	uint8_t *large;
@@ -34,6 +89,7 @@ struct rf_lane { /* one direction */
 struct rf_channel {
 	struct rf_segment seg;
 	struct rf_channel_shm *shm;
+	struct rf_segment front; /* base: struct rf_front_shm */
 	struct rf_lane request;
 	struct rf_lane reply;
 	int bell_business; /* eventfds, non-blocking; made by create */

@@ -14,6 +14,9 @@ struct conf;
 
 #define RF_LISTEN_MAX 16
 
+/* The helper that holds a business child's memory map is called so: comm. */
+#define RF_HOLDER_NAME "refork-mmhold"
+
 /* How a child that ends by itself says why. */
 enum rf_child_exit {
 	RF_CHILD_EXIT_ASKED = 0,    /* it was asked to (SIGTERM) */
@@ -37,8 +40,16 @@ struct rf_child {
 	int listen_fds[RF_LISTEN_MAX];
 	const char *listen_names[RF_LISTEN_MAX]; /* "127.0.0.1:6380" */
 	int listen_count;
+	/* Title, thread name and log identity: a process that was made by
+	 * another child than the supervisor takes them itself, and so does one
+	 * that gets another role. NULL: leave them. */
+	void (*take_role)(const struct rf_child *self, const char *role);
 	/* Where its signal handler describes a crash. Its own. */
 	struct rf_crash_scene *scene;
+
+	/* Network children and the vault: the serial of the descriptor table
+	 * that they share; 0: it dies with this process. */
+	uint64_t table;
 
 	/* Business children: */
 	bool lease_orphaned; /* the last holder has been reaped */
@@ -51,11 +62,14 @@ struct rf_child {
 			    migrate and build in this process */
 };
 
-/* Both are entered right after fork, with default signal dispositions (SIGINT
+/* All are entered right after fork, with default signal dispositions (SIGINT
  * and SIGPIPE ignored), an empty signal mask, PDEATHSIG set, title and log
  * identity set, the supervisor's own descriptors closed. SIGTERM asks them to
  * drain and exit RF_CHILD_EXIT_ASKED. */
 _Noreturn void network_main(const struct rf_child *self);
 _Noreturn void business_main(const struct rf_child *self);
+/* Keeps the network child's descriptors open, and makes network children that
+ * go on with them. SIGTERM ends it. */
+_Noreturn void vault_main(const struct rf_child *self);
 
 #endif

@@ -63,7 +63,9 @@ struct rf_crash_scene {
 	uint64_t generation;
 	uint32_t phase;
 	uint32_t handed_over; /* the lease was given by the handler */
-	uint64_t registers[RF_CRASH_REGISTERS]; /* as in ucontext's gregs */
+	/* As in ucontext: x86-64 its gregs, aarch64 x0 .. x30, sp, pc, pstate.
+	 * All zero when only pc and sp are known. */
+	uint64_t registers[RF_CRASH_REGISTERS];
 	uint64_t pc, sp, fp;
 	uint64_t stack_at; /* address of stack[0] */
 	uint32_t stack_bytes;
@@ -131,7 +133,8 @@ struct rf_crash {
 				supervisor's knowledge of the death; -1: not
 				known */
 	int64_t rollback_us;
-	int64_t to_serving_us; /* from the same instant to serving */
+	int64_t to_serving_us; /* from the same instant to serving, or, when
+				  that is not known, from the lease */
 	/* Written by the reporting process: one frame a line,
 	 * "#0 0x00007f.. kv_set+0x1c4 (string.c:88) in kv.so". */
 	char text[RF_CRASH_TEXT_BYTES];

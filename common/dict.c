@@ -21,7 +21,7 @@
  * segment, shorter than a page, and no directory: `segments` points to `first`
  * within the dict itself (so a dict cannot be moved).
  *
- * Invariants; rf_dict_check() walks the first three:
+ * Invariants, walked by rf_dict_check():
  *   D1  mask is the smallest 2^m - 1 >= bucket_count - 1
  *   D2  an entry stands in the bucket that its hash says, and its hash is that
  *       of its key

@@ -2,7 +2,9 @@
 /* dict_walk.c -- going through a dict: scan, random choice, the check. */
 #include "dict_table.h"
 #include <errno.h>
+#include <refork/heap.h>
 #include <refork/log.h>
+#include <string.h>
 
 #define RANDOM_DEPTH 16u /* no chain is longer */
 #define RANDOM_TRIES 1000u
@@ -90,47 +92,98 @@ static int bad(const struct rf_dict *dict, const char *name, uint64_t bucket,
 	return -EBADMSG;
 }
 
+/* Before a word of it is followed, and before anything is counted up to a
+ * number that stands in it. */
 static int check_shape(const struct rf_dict *dict, const char *name)
 {
 	uint64_t buckets = dict->bucket_count;
+	uint64_t slots = dict->directory_slots;
 	uint64_t mask = 0;
 
 	if (buckets == 0)
 		return dict->count == 0 && dict->segments == NULL
 			       ? 0
 			       : bad(dict, name, 0, "keys without a table");
+	if (buckets > RF_DICT_BUCKETS_MAX)
+		return bad(dict, name, buckets, "too many buckets");
+	if (dict->count > rf_heap_used() / sizeof(struct rf_dict_entry))
+		return bad(dict, name, 0, "more keys than the heap has room");
 	while (mask < buckets - 1)
 		mask = mask * 2 + 1;
-	if (buckets > RF_DICT_BUCKETS_MAX || dict->mask != mask)
+	if (dict->mask != mask)
 		return bad(dict, name, buckets, "mask does not fit");
-	if (dict->segments == NULL ||
-		(dict->directory_slots == 1) !=
-			(dict->segments == &dict->first) ||
-		dict->directory_slots <
-			(buckets + RF_DICT_SEGMENT - 1) / RF_DICT_SEGMENT)
+	if (slots > RF_DICT_BUCKETS_MAX || slots * RF_DICT_SEGMENT < buckets ||
+		(slots == 1) != (dict->segments == &dict->first) ||
+		(slots != 1 &&
+			!rf_is_block(dict->segments, slots * sizeof(void *))))
 		return bad(dict, name, buckets, "directory does not fit");
 	return 0;
+}
+
+/* The buckets of one segment that are in use. */
+static uint64_t used_of(const struct rf_dict *dict, uint64_t segment)
+{
+	uint64_t rest = dict->bucket_count - segment * RF_DICT_SEGMENT;
+
+	return rest < RF_DICT_SEGMENT ? rest : RF_DICT_SEGMENT;
+}
+
+static int check_segments(const struct rf_dict *dict, const char *name)
+{
+	uint64_t count =
+		(dict->bucket_count + RF_DICT_SEGMENT - 1) / RF_DICT_SEGMENT;
+
+	for (uint64_t i = 0; i < count; i++) {
+		struct rf_dict_entry **segment = dict->segments[i];
+		uint64_t used = used_of(dict, i);
+		uint64_t slots = i == 0 ? used : RF_DICT_SEGMENT;
+
+		if (!rf_is_block(segment, slots * sizeof *segment))
+			return bad(dict, name, i * RF_DICT_SEGMENT,
+				"segment is missing");
+		slots = rf_usable(segment) / sizeof *segment;
+		for (; used < slots && used < RF_DICT_SEGMENT; used++)
+			if (segment[used] != NULL)
+				return bad(dict, name,
+					i * RF_DICT_SEGMENT + used,
+					"keys beyond the last bucket");
+	}
+	return 0;
+}
+
+static const char *entry_fault(const struct rf_dict *dict, uint64_t index,
+	const struct rf_dict_entry *entry)
+{
+	const struct rf_dict_entry *other = *rf_dict_bucket(dict, index);
+
+	if (rf_dict_bucket_of(dict, entry->hash) != index)
+		return "a key of another bucket";
+	if (rf_dict_hash(entry->key, entry->key_bytes) != entry->hash)
+		return "a key with a wrong hash";
+	for (; other != entry; other = other->next)
+		if (other->hash == entry->hash &&
+			other->key_bytes == entry->key_bytes &&
+			memcmp(other->key, entry->key, entry->key_bytes) == 0)
+			return "a key twice";
+	return NULL;
 }
 
 static int check_bucket(const struct rf_dict *dict, const char *name,
 	uint64_t index, uint64_t *seen)
 {
-	const struct rf_dict_entry *entry;
+	const struct rf_dict_entry *entry = *rf_dict_bucket(dict, index);
 
-	if (dict->segments[index / RF_DICT_SEGMENT] == NULL)
-		return bad(dict, name, index, "segment is missing");
-	entry = *rf_dict_bucket(dict, index);
 	for (; entry != NULL; entry = entry->next) {
-		if ((uintptr_t)entry % 16 != 0)
+		const char *fault;
+
+		if (!rf_is_block(entry, sizeof *entry) ||
+			!rf_is_block(entry, sizeof *entry + entry->key_bytes))
 			return bad(dict, name, index, "not an entry");
 		if (++*seen > dict->count)
 			return bad(dict, name, index, "more keys than counted");
-		if (rf_dict_bucket_of(dict, entry->hash) != index)
-			return bad(
-				dict, name, index, "a key of another bucket");
-		if (rf_dict_hash(entry->key, entry->key_bytes) != entry->hash)
-			return bad(
-				dict, name, index, "a key with a wrong hash");
+		fault = entry_fault(dict, index, entry);
+		if (fault != NULL)
+			return bad(dict, name, index, fault);
 	}
 	return 0;
 }
@@ -140,6 +193,8 @@ int rf_dict_check(const struct rf_dict *dict, const char *name)
 	uint64_t seen = 0;
 	int error = check_shape(dict, name);
 
+	if (error == 0 && dict->bucket_count > 0)
+		error = check_segments(dict, name);
 	for (uint64_t i = 0; error == 0 && i < dict->bucket_count; i++)
 		error = check_bucket(dict, name, i, &seen);
 	if (error == 0 && seen != dict->count)

@@ -226,39 +226,59 @@ void *rf_alloc(size_t bytes)
 
 /* ---- giving back ---- */
 
-/* Where a live block stands; checks that it is one. */
-static struct place place_of(const void *block)
+/* Where a live block stands. False: it is none. */
+static inline bool find_place(const void *block, struct place *at)
 {
 	size_t off = (size_t)((const uint8_t *)block - rf_page_at(0));
 	uint32_t page = (uint32_t)(off >> RF_PAGE_SHIFT);
-	struct place at = {RF_PAGE_NONE, 0};
 	const struct rf_run *run;
 
-	RF_CHECK(off < page_bytes(RF_HEAP->page_count));
+	if (off >= page_bytes(RF_HEAP->page_count))
+		return false;
 	if (rf_unlikely(!table.ready))
 		table_init();
-	at.first = *rf_page_map(page);
-	RF_CHECK(at.first <= page);
-	run = rf_page_run(at.first);
-	off -= page_bytes(at.first);
-	if (run->kind == RF_RUN_LARGE) {
-		RF_CHECK(off == 0);
-		return at;
-	}
-	RF_CHECK(run->kind == RF_RUN_SMALL);
-	at.index = (uint32_t)((off * table.inverse[run->klass]) >> 32);
-	RF_CHECK(at.index < run->small.blocks);
-	RF_CHECK(off == (size_t)at.index * class_bytes[run->klass]);
-	RF_CHECK(run->bitmap[at.index / 64] >> (at.index % 64) & 1);
+	at->first = *rf_page_map(page);
+	at->index = 0;
+	if (at->first > page)
+		return false;
+	run = rf_page_run(at->first);
+	off -= page_bytes(at->first);
+	if (run->kind == RF_RUN_LARGE)
+		return off == 0;
+	if (run->kind != RF_RUN_SMALL || run->klass >= RF_CLASS_COUNT)
+		return false;
+	at->index = (uint32_t)((off * table.inverse[run->klass]) >> 32);
+	return at->index < run->small.blocks &&
+	       off == (size_t)at->index * class_bytes[run->klass] &&
+	       (run->bitmap[at->index / 64] >> (at->index % 64) & 1) != 0;
+}
+
+static struct place place_of(const void *block)
+{
+	struct place at;
+
+	RF_CHECK(find_place(block, &at));
 	return at;
+}
+
+static size_t usable_at(struct place at)
+{
+	const struct rf_run *run = rf_page_run(at.first);
+
+	return run->kind == RF_RUN_LARGE ? page_bytes(run->pages)
+					 : class_bytes[run->klass];
 }
 
 size_t rf_usable(const void *block)
 {
-	const struct rf_run *run = rf_page_run(place_of(block).first);
+	return usable_at(place_of(block));
+}
 
-	return run->kind == RF_RUN_LARGE ? page_bytes(run->pages)
-					 : class_bytes[run->klass];
+bool rf_is_block(const void *at, size_t bytes)
+{
+	struct place place;
+
+	return find_place(at, &place) && bytes <= usable_at(place);
 }
 
 static bool deferred_make_room(void)

@@ -18,8 +18,14 @@ static struct {
 	char service[32];
 	char role[32];
 	uint64_t generation;
-	enum rf_log_level level;
-} self = {.service = "refork", .role = "refork", .level = RF_LOG_INFO};
+	int level; /* enum rf_log_level */
+	const int *level_at;
+} self = {
+	.service = "refork",
+	.role = "refork",
+	.level = RF_LOG_INFO,
+	.level_at = &self.level,
+};
 
 static const struct {
 	const char *name;
@@ -41,7 +47,13 @@ void rf_log_identify(const char *service, const char *role, uint64_t generation)
 
 void rf_log_set_level(enum rf_log_level level)
 {
-	self.level = level;
+	self.level = (int)level;
+	self.level_at = &self.level;
+}
+
+void rf_log_follow_level(const int *level)
+{
+	self.level_at = level;
 }
 
 int rf_log_level_by_name(const char *name)
@@ -76,7 +88,7 @@ void rf_log(enum rf_log_level level, const char *format, ...)
 	size_t n;
 	va_list args;
 
-	if (level > self.level)
+	if ((int)level > __atomic_load_n(self.level_at, __ATOMIC_RELAXED))
 		return;
 	n = (size_t)put_lead(line, room, level);
 	n += (size_t)snprintf(line + n, room - n, "%s %s[%d]", self.service,

@@ -33,8 +33,10 @@ enum rf_msg_type {
 };
 
 enum rf_msg_flag {
-	RF_MSG_LARGE = 1,    /* payload stands in the channel's large area */
-	RF_MSG_LAST_WORD = 2 /* close the connection once this is sent */
+	RF_MSG_LARGE = 1,     /* payload stands in the channel's large area */
+	RF_MSG_LAST_WORD = 2, /* close the connection once this is sent */
+	/* RF_MSG_ERROR: its request killed and was given up */
+	RF_MSG_CRASHED = 4
 };
 
 /* Every message starts with this; 8-aligned, payload follows, padded to 8. */

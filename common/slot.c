@@ -3,13 +3,15 @@
 #include "super.h"
 #include <errno.h>
 #include <refork/heap.h>
+#include <refork/log.h>
 #include <refork/tx.h>
 #include <stdio.h>
 
 static struct rf_slot *find(const char *name)
 {
 	for (size_t i = 0; i < RF_SLOT_COUNT; i++)
-		if (strcmp(RF_SUPER->slots[i].name, name) == 0)
+		if (strncmp(RF_SUPER->slots[i].name, name,
+			    RF_SLOT_NAME_MAX + 1) == 0)
 			return &RF_SUPER->slots[i];
 	return NULL;
 }
@@ -82,4 +84,60 @@ int rf_slot_migrate(
 		RF_SET(slot->bytes, bytes);
 	}
 	return rf_tx_error();
+}
+
+/* ---- the walker ---- */
+
+static int bad(size_t index, const char *what)
+{
+	rf_log(RF_LOG_ERROR, "slot check: slot %zu '%.*s': %s", index,
+		RF_SLOT_NAME_MAX, RF_SUPER->slots[index].name, what);
+	return -EBADMSG;
+}
+
+/* Ends in a zero, and nothing stands behind it. */
+static bool is_text(const char *text, size_t room)
+{
+	size_t at = strnlen(text, room);
+
+	if (at == room)
+		return false;
+	while (at < room && text[at] == '\0')
+		at++;
+	return at == room;
+}
+
+static bool is_empty(const struct rf_slot *slot)
+{
+	static const struct rf_slot empty;
+
+	return memcmp(slot, &empty, sizeof empty) == 0;
+}
+
+static int check_slot(size_t index)
+{
+	const struct rf_slot *slot = &RF_SUPER->slots[index];
+
+	if (is_empty(slot))
+		return 0;
+	if (slot->name[0] == '\0')
+		return bad(index, "no name, but not empty");
+	if (!is_text(slot->name, sizeof slot->name) ||
+		!is_text(slot->type, sizeof slot->type))
+		return bad(index, "name or type is no text");
+	if (slot->bytes == 0 || !rf_is_block(slot->root, slot->bytes))
+		return bad(index, "its root is no block of its size");
+	if (find(slot->name) != slot)
+		return bad(index, "another slot has its name");
+	return 0;
+}
+
+int rf_slot_check(void)
+{
+	int error = 0;
+
+	for (size_t i = 0; i < RF_SLOT_COUNT; i++)
+		if (check_slot(i) != 0)
+			error = -EBADMSG;
+	return error;
 }

@@ -1,9 +1,116 @@
 /* SPDX-License-Identifier: MIT */
-/* status.c -- the status segment, and the clocks its stamps come from. */
+/* status.c -- the status segment, and the clocks its stamps come from.
+ *
+ * Its crash records are of use when the daemon itself has died, so it stands
+ * beside the arena under a name of its own. All of it is backed before it is
+ * touched: two MiB, and no process can meet SIGBUS in it later.
+ *
+ * The name holds a colon, which no service's name does: it can never be that
+ * of another service's arena.
+ */
 #include "status.h"
+#include <errno.h>
+#include <refork/log.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+
+#define SEGMENT_BYTES ((sizeof(struct rf_status_shm) + 4095) & ~(size_t)4095)
+
+static int map_and_back(struct rf_segment *seg)
+{
+	int error = rf_segment_map(seg, 0);
+
+	return error != 0 ? error : rf_segment_back(seg, 0, SEGMENT_BYTES);
+}
+
+static int make(struct rf_segment *seg)
+{
+	struct rf_status_shm *shm;
+	int error;
+
+	seg->max_bytes = SEGMENT_BYTES;
+	error = rf_segment_create(seg);
+	if (error != 0)
+		return error;
+	error = map_and_back(seg);
+	if (error != 0) {
+		rf_status_close(seg, false);
+		return error;
+	}
+	shm = (struct rf_status_shm *)seg->base;
+	shm->format = RF_STATUS_FORMAT;
+	shm->bytes = sizeof *shm;
+	__atomic_store_n(&shm->magic, RF_STATUS_MAGIC, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static bool fits(const struct rf_status_shm *shm)
+{
+	return shm->magic == RF_STATUS_MAGIC &&
+	       shm->format == RF_STATUS_FORMAT && shm->bytes == sizeof *shm;
+}
+
+/* -EBADMSG: what stands is open, and does not fit. */
+static int adopt(struct rf_segment *seg, int wait_ms)
+{
+	struct rf_status_shm *shm;
+	int error = rf_segment_open(seg, wait_ms);
+
+	if (error != 0)
+		return error;
+	if (seg->max_bytes != SEGMENT_BYTES)
+		return -EBADMSG;
+	error = map_and_back(seg);
+	if (error != 0) {
+		rf_status_close(seg, true);
+		return error;
+	}
+	shm = (struct rf_status_shm *)seg->base;
+	if (!fits(shm))
+		return -EBADMSG;
+	memset(&shm->supervisor, 0,
+		offsetof(struct rf_status_shm, crashes) -
+			offsetof(struct rf_status_shm, supervisor));
+	return 0;
+}
+
+static int replace(struct rf_segment *seg)
+{
+	rf_log(RF_LOG_WARNING,
+		"status segment %s was made by something else: it is removed "
+		"and made anew; crash records in it are lost",
+		seg->name);
+	rf_status_close(seg, false);
+	return make(seg);
+}
+
+int rf_status_open(struct rf_segment *seg, const char *service, int wait_ms,
+	struct rf_status_shm **status)
+{
+	int error;
+
+	*seg = (struct rf_segment){.backend = seg->backend, .fd = -1};
+	snprintf(seg->name, sizeof seg->name, "/refork-%.40s:status", service);
+	error = make(seg);
+	if (error == -EEXIST)
+		error = adopt(seg, wait_ms);
+	if (error == -EBADMSG)
+		error = replace(seg);
+	if (error != 0)
+		return error;
+	*status = (struct rf_status_shm *)seg->base;
+	return 0;
+}
+
+void rf_status_close(struct rf_segment *seg, bool keep)
+{
+	if (!keep)
+		rf_segment_unlink(seg);
+	rf_segment_close(seg);
+}
 
 struct rf_status_shm *rf_status_create(void)
 {

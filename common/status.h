@@ -67,13 +67,19 @@ struct rf_status_network {    /* writer: the network child */
 	uint64_t bytes_out;
 };
 
+struct rf_status_vault {      /* writer: the vault */
+	int64_t heartbeat_ms; /* CLOCK_MONOTONIC */
+	uint64_t ready;	      /* its pid, once it takes orders */
+};
+
 struct rf_status_business {   /* writer: the holder of the lease */
 	int64_t heartbeat_ms; /* CLOCK_MONOTONIC, at least every 100 ms when it
 				 is not busy */
 	/* Grows whenever it turns around: per round of its loop. */
 	uint64_t rounds;
 	/* Odd while a message or a tick is worked on; grows by two with each
-	 * one. Unchanged and odd: the same one, still. */
+	 * one, and while it waits for the reader of its reply. Unchanged and
+	 * odd: the same one, still. */
 	uint64_t work;
 	uint64_t serving;    /* its generation, once it serves */
 	int32_t serving_pid; /* its pid, stored after `serving` */
@@ -112,6 +118,7 @@ struct rf_status_shm {
 	uint32_t bytes;
 	_Alignas(64) struct rf_status_supervisor supervisor;
 	_Alignas(64) struct rf_status_network network;
+	_Alignas(64) struct rf_status_vault vault;
 	_Alignas(64) struct rf_status_business business;
 	_Alignas(64) struct rf_status_standby standby;
 	_Alignas(64) struct rf_crash_scene scenes[RF_CRASH_SCENES];
@@ -123,7 +130,22 @@ struct rf_status_shm {
 #define rf_status_get(field)	__atomic_load_n(&(field), __ATOMIC_RELAXED)
 #define rf_status_add(field, n) rf_status_set(field, (field) + (n))
 
-/* Shared, zeroed, inherited by fork. NULL with errno. */
+/* Make the status segment of a service, or adopt the one that an earlier
+ * daemon left behind: what that one's processes said of themselves is zeroed,
+ * its crash records are kept. One that does not fit is made anew: nothing in
+ * it is a client's. A memfd cannot be found again: its records go with the
+ * daemon, unless that was stopped and wrote them to state_dir.
+ *
+ * seg      backend set by the caller; filled in
+ * Returns  0; -EWOULDBLOCK another daemon has it, for `wait_ms` already (the
+ *          name is in seg); -ENOSPC, -errno
+ * Locking  as rf_segment_create(): whoever has it mapped keeps the lock */
+int rf_status_open(struct rf_segment *seg, const char *service, int wait_ms,
+	struct rf_status_shm **status);
+/* `keep`: the name stays for the next daemon. */
+void rf_status_close(struct rf_segment *seg, bool keep);
+
+/* One that nobody can find: zeroed, inherited by fork. NULL with errno. */
 struct rf_status_shm *rf_status_create(void);
 void rf_status_destroy(struct rf_status_shm *status);
 

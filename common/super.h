@@ -87,6 +87,16 @@ struct rf_desk {
 	struct rf_conn *conns[RF_CONN_CHUNK_COUNT]; /* (log) */
 };
 
+/* The quarantined request that was run again last. Commits with what it did,
+ * so that it is never run twice. */
+struct rf_released {
+	uint64_t channel_epoch; /* (log) */
+	uint64_t position;	/* (log) */
+	/* Of the last request put aside: numbers are not used twice. Stored
+	 * before the file is written; a number may be left out. */
+	uint64_t last_id;
+};
+
 struct rf_super {
 	/* Constant once rf_arena_publish() has written the marker. */
 	uint64_t marker; /* RF_ARENA_MAGIC, stored last */
@@ -109,6 +119,10 @@ struct rf_super {
 	uint64_t generation;
 
 	_Alignas(64) pthread_mutex_t lease;
+	/* Its holder gave it from a signal handler: to whoever has the lease
+	 * this is the same as a death. One store by the dying holder, cleared
+	 * by the next one once it has rolled back. */
+	uint32_t lease_of_dying;
 
 	/* The undo log: bytes used, and bytes backed by memory. log_tail is the
 	 * word whose store publishes an entry, and whose zeroing commits. */
@@ -119,6 +133,7 @@ struct rf_super {
 	_Alignas(64) struct rf_desk desk;
 	_Alignas(64) struct rf_heap_shm heap;
 	_Alignas(64) struct rf_slot slots[RF_SLOT_COUNT];
+	_Alignas(64) struct rf_released released;
 };
 _Static_assert(sizeof(struct rf_super) <= RF_SUPER_BYTES, "format");
 

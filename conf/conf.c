@@ -219,16 +219,28 @@ static void take_override(struct load *load, int number)
 		unknown_section(load, place, section);
 }
 
+/* In the place of a value that was refused: other checks can go on with it. */
+static void stand_in(struct load *load, int index, const char *standard)
+{
+	char why[WHY_BYTES];
+
+	if (conf_value_count(&conf_keys[index], load->conf) == 0 ||
+		conf_keys[index].type != CONF_TYPE_LIST)
+		conf_value_set(&conf_keys[index], load->conf, standard, why,
+			sizeof(why));
+}
+
 /* Last, so that a default which does not fit is a problem only when used. */
 static void take_defaults(struct load *load)
 {
 	char text[CONF_STANDARD_BYTES];
 
 	for (int i = 0; i < conf_key_count; i++) {
-		if (load->places[i].source != NOWHERE)
-			continue;
 		conf_key_standard(&conf_keys[i], text);
-		take(load, (struct place){FROM_DEFAULT, 0}, i, text);
+		if (load->places[i].source == NOWHERE)
+			take(load, (struct place){FROM_DEFAULT, 0}, i, text);
+		else if (load->bad[i])
+			stand_in(load, i, text);
 	}
 }
 

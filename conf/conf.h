@@ -99,7 +99,8 @@ struct conf *conf_create(void);
  * override, "-o section.key=value: error: ...".
  *
  * path     NULL: defaults and overrides only
- * Returns  the number of problems; *conf is usable only when it is 0 */
+ * Returns  the number of problems. Only when it is 0 *conf is what was asked
+ *          for; else a default stands for each value that was refused. */
 int conf_load(struct conf *conf, const char *path,
 	const struct conf_override *overrides, int override_count,
 	FILE *problems);

@@ -23,7 +23,9 @@ enum conf_type {
 };
 
 enum conf_applied {
-	CONF_APPLIED_RESTART,
+	CONF_APPLIED_RESTART, /* of the daemon */
+	CONF_APPLIED_UPGRADE, /* `reforkctl upgrade`, or a restart */
+	CONF_APPLIED_FORK,    /* reload: children forked from then on */
 	CONF_APPLIED_RELOAD,
 	CONF_APPLIED_COUNT
 };

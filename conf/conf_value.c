@@ -3,6 +3,9 @@
  *
  * One row per type in `types`. What is written reads back as the same value:
  * a number takes the largest unit that divides it.
+ *
+ * A number, choice or yes is stored whole, by one aligned store: a reload
+ * changes it under the eyes of other processes (conf_create()). A text is not.
  */
 #include "conf/conf_value.h"
 
@@ -146,7 +149,7 @@ static bool set_number(const struct conf_key *key, void *field,
 			key->zero ? "0, " : "", min, max);
 		return false;
 	}
-	memcpy(field, &number, sizeof(number));
+	__atomic_store_n((uint64_t *)field, number, __ATOMIC_RELAXED);
 	return true;
 }
 
@@ -165,7 +168,8 @@ static bool set_bool(const struct conf_key *key, void *field, const char *text,
 	(void)key;
 	for (size_t i = 0; i < sizeof(bool_words) / sizeof(bool_words[0]); i++)
 		if (!strcmp(bool_words[i].word, text)) {
-			*(bool *)field = bool_words[i].value;
+			__atomic_store_n((bool *)field, bool_words[i].value,
+				__ATOMIC_RELAXED);
 			return true;
 		}
 	snprintf(why, why_bytes, "is neither yes nor no");
@@ -187,7 +191,7 @@ static bool set_choice(const struct conf_key *key, void *field,
 
 	for (int i = 0; key->words[i]; i++)
 		if (!strcmp(key->words[i], text)) {
-			*(int *)field = i;
+			__atomic_store_n((int *)field, i, __ATOMIC_RELAXED);
 			return true;
 		}
 	for (int i = 0; key->words[i] && used < why_bytes; i++)

@@ -7,22 +7,17 @@
  */
 #include "check.h"
 
-#include "limits.h"
+#include "machine.h"
 #include "memory.h"
 
-#include <errno.h>
-#include <inttypes.h>
 #include <stdarg.h>
-#include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
-
-#define MIB(bytes) ((uint64_t)(bytes) >> 20)
 
 struct check {
 	struct service service;
 	FILE *out;
 	int problem_count;
+	bool running;
+	bool unsound; /* the configuration has problems of its own */
 };
 
 static void problem(struct check *c, const char *format, ...)
@@ -49,64 +44,19 @@ static void probe_worker(struct check *c)
 		problem(c, "%s", fault.text);
 }
 
-/* The directory itself, or the nearest one above it that exists. */
-static void probe_runtime_dir(struct check *c)
+/* What is only advice does not stand between this and a start. */
+static void probe_machine(struct check *c)
 {
-	const char *wanted = c->service.conf->refork.runtime_dir;
-	char path[CONF_TEXT_MAX + 1];
-	char *slash;
-
-	strcpy(path, wanted);
-	while (access(path, F_OK) && (slash = strrchr(path, '/')) &&
-		slash != path)
-		*slash = 0;
-	if (access(path, W_OK | X_OK))
-		problem(c,
-			"refork.runtime_dir %s: %s: %s; make it writable for "
-			"this user or choose another",
-			wanted, path, strerror(errno));
-}
-
-static void probe_files(struct check *c)
-{
-	uint64_t needed = limits_files_needed(c->service.conf);
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_max >= needed ||
-		geteuid() == 0)
-		return;
-	problem(c,
-		"network.max_clients %" PRIu64 " needs %" PRIu64
-		" descriptors, RLIMIT_NOFILE allows %" PRIu64
-		"; raise it (ulimit -Hn, LimitNOFILE= in the unit) or lower "
-		"max_clients",
-		c->service.conf->network.max_clients, needed,
-		(uint64_t)limit.rlim_max);
-}
-
-static void probe_locked_memory(struct check *c)
-{
-	uint64_t needed = c->service.conf->arena.max_bytes;
-	struct rlimit limit;
-
-	if (!c->service.conf->arena.lock_memory || geteuid() == 0 ||
-		getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_max >= needed)
-		return;
-	problem(c,
-		"arena.lock_memory: arena.max is %" PRIu64
-		" MiB, RLIMIT_MEMLOCK allows %" PRIu64
-		" MiB; raise it (ulimit -Hl, LimitMEMLOCK= in the unit) or set "
-		"lock_memory = no",
-		MIB(needed), MIB(limit.rlim_max));
-}
-
-static void probe_room(struct check *c)
-{
-	struct fault fault;
+	const struct machine_asked asked = {
+		.service = &c->service,
+		.running = c->running,
+	};
+	struct machine_finding finding;
 
 	memory_plan_arena(&c->service);
-	if (memory_probe_room(&c->service, &fault))
-		problem(c, "%s", fault.text);
+	for (int i = 0; machine_probe(i, &asked, &finding); i++)
+		if (finding.verdict == MACHINE_PROBLEM)
+			problem(c, "%s", finding.fix);
 }
 
 static void probe_listen(struct check *c)
@@ -126,35 +76,41 @@ static void probe_listen(struct check *c)
 static const struct {
 	void (*probe)(struct check *c);
 	bool skip_while_running;
+	bool skip_while_unsound;
 } probes[] = {
-	{probe_worker, false},
-	{probe_runtime_dir, false},
-	{probe_files, false},
-	{probe_locked_memory, false},
-	{probe_room, true},
-	{probe_listen, true},
+	{probe_worker, false, true},
+	{probe_machine, false, false},
+	{probe_listen, true, true},
 };
+
+static bool is_due(const struct check *c, size_t probe)
+{
+	return !(c->running && probes[probe].skip_while_running) &&
+	       !(c->unsound && probes[probe].skip_while_unsound);
+}
 
 int check(const struct options *options, FILE *out)
 {
 	static struct check c;
 	char path[CONTROL_PATH_BYTES];
-	bool running;
 
 	c = (struct check){.service.options = options, .out = out};
 	c.service.conf = conf_create();
-	if (!c.service.conf || options_load(options, c.service.conf, out))
-		return EX_CONFIG;
+	if (!c.service.conf)
+		return EX_OSERR;
+	c.problem_count = options_load(options, c.service.conf, out);
+	c.unsound = c.problem_count > 0;
 	service_control_path(c.service.conf, path);
-	running = listener_unix_alive(path) == 1;
+	c.running = listener_unix_alive(path) == 1;
 	for (size_t i = 0; i < sizeof(probes) / sizeof(*probes); i++)
-		if (!running || !probes[i].skip_while_running)
+		if (is_due(&c, i))
 			probes[i].probe(&c);
 	worker_unload(&c.service.lib);
 	if (c.problem_count == 0)
 		fprintf(out, "%s: fine%s\n",
 			options->conf_path ? options->conf_path : "defaults",
-			running ? "; it is running: its ports and memory were "
+			c.running
+				? "; it is running: its ports and memory were "
 				  "not probed"
 				: "");
 	return c.problem_count ? EX_CONFIG : EX_OK;

@@ -61,6 +61,27 @@ void json_bytes(FILE *out, const char *key, const void *bytes, size_t count)
 	putc('"', out);
 }
 
+void json_list_begin(FILE *out, const char *key)
+{
+	put_key(out, key);
+	putc('[', out);
+}
+
+void json_list_item(FILE *out, bool first, const char *key, uint64_t number)
+{
+	fprintf(out, "%s{\"%s\": %" PRIu64, first ? "" : ", ", key, number);
+}
+
+void json_list_item_end(FILE *out)
+{
+	putc('}', out);
+}
+
+void json_list_end(FILE *out)
+{
+	putc(']', out);
+}
+
 void json_end(FILE *out)
 {
 	fputs("}\n", out);

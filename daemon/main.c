@@ -57,7 +57,7 @@ static int run(const struct options *options)
 	if (options_load(options, s->conf, stderr))
 		return EX_CONFIG;
 	rf_log_identify(s->conf->refork.name, "supervisor", 0);
-	rf_log_set_level((enum rf_log_level)s->conf->log.level);
+	rf_log_follow_level(&s->conf->log.level);
 	prepare_signals();
 	limits_raise_files(s->conf);
 	title_set(s->conf->refork.name, "supervisor");
@@ -66,8 +66,9 @@ static int run(const struct options *options)
 	rc = supervisor_run(s, &fault);
 	if (*fault.text)
 		failed(&fault);
-	/* What was asked for at a planned end; else as it was found. */
-	keep = rc ? s->arena_adopted
+	/* What was asked for at a planned end. Else as it was found, but state
+	 * that has served is the next start's to judge. */
+	keep = rc ? s->arena_adopted || s->status->business.serving_pid
 		  : s->conf->arena.on_stop == CONF_ON_STOP_KEEP;
 	service_release(s, keep);
 	rf_log(RF_LOG_NOTICE, "stopped");

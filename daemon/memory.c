@@ -9,11 +9,15 @@
  *   it stands, unlocked      map, adopt (rolls back), migrate?, build
  *   it stands, locked        somebody lives in it: refuse, naming him
  *
+ * While the daemon runs it is given up only for what on_limit = cold asks for:
+ * memory_cold() puts it aside and makes an empty one.
+ *
  * Whatever `migrate` and `build` change is one transaction: a start that fails
  * leaves an adopted arena as it was, and a created one not at all.
  */
 #include "memory.h"
 
+#include "aside.h"
 #include "common/super.h"
 
 #include <errno.h>
@@ -25,41 +29,16 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 /* A daemon just killed may still be giving back its memory. */
 #define OPEN_WAIT_MS 3000
+/* A number further from that of the last child that served is damage. */
+#define GENERATION_STEPS_MAX 1000000
 
 _Static_assert((int)CONF_BACKEND_POSIX == (int)RF_BACKEND_POSIX &&
 		       (int)CONF_BACKEND_MEMFD == (int)RF_BACKEND_MEMFD,
 	"the ini names the backends of segment.h");
-
-/* ---- channel and status ---- */
-
-int memory_open_shared(struct service *s, struct fault *fault)
-{
-	int rc;
-
-	s->status = rf_status_create();
-	if (!s->status)
-		return fault_set(
-			fault, EX_OSERR, "status segment: %s", strerror(errno));
-	rc = rf_channel_create(&s->channel, s->conf->refork.name,
-		s->conf->network.max_request_bytes,
-		s->conf->network.max_reply_bytes);
-	if (rc) {
-		rf_status_destroy(s->status);
-		return fault_set(
-			fault, EX_OSERR, "channel segment: %s", strerror(-rc));
-	}
-	return 0;
-}
-
-void memory_close_shared(struct service *s, bool keep)
-{
-	(void)keep;
-	rf_channel_destroy(&s->channel);
-	rf_status_destroy(s->status);
-}
 
 /* ---- who is in the way ---- */
 
@@ -101,30 +80,102 @@ static void process_title(int pid, char *title, size_t bytes)
 	fclose(file);
 }
 
+struct holder {
+	int pid;	 /* 0: not found */
+	char title[128]; /* empty: it is ending, or cannot be seen */
+};
+
+static struct holder find_holder(const char *segment)
+{
+	struct holder holder = {0};
+	char path[128];
+	struct stat st;
+
+	snprintf(path, sizeof(path), SEGMENT_DIR "%s", segment);
+	if (!stat(path, &st))
+		holder.pid = lock_owner(&st);
+	if (holder.pid)
+		process_title(holder.pid, holder.title, sizeof(holder.title));
+	return holder;
+}
+
+static int in_use(const char *what, const char *segment,
+	const struct holder *holder, struct fault *fault)
+{
+	char who[192] = "a process that cannot be named";
+
+	if (*holder->title)
+		snprintf(who, sizeof(who), "process %d (%s)", holder->pid,
+			holder->title);
+	return fault_set(fault, EX_OSERR,
+		"%s " SEGMENT_DIR
+		"%s is in use by %s: two daemons must not share one; "
+		"stop that one or give this one another refork.name",
+		what, segment, who);
+}
+
+/* ---- channel and status ---- */
+
+static int open_status(struct service *s, int wait_ms)
+{
+	s->status_segment.backend = (enum rf_backend)s->conf->arena.backend;
+	return rf_status_open(
+		&s->status_segment, s->conf->refork.name, wait_ms, &s->status);
+}
+
+int memory_open_shared(struct service *s, struct fault *fault)
+{
+	const char *name = s->status_segment.name;
+	struct holder holder = {0};
+	int rc = open_status(s, 0);
+
+	if (rc == -EWOULDBLOCK) {
+		holder = find_holder(name);
+		if (!*holder.title)
+			rc = open_status(s, OPEN_WAIT_MS);
+	}
+	if (rc == -EWOULDBLOCK)
+		return in_use("status segment", name, &holder, fault);
+	if (rc)
+		return fault_set(fault, fault_code(rc),
+			"status segment %s: %zu KiB for it: %s", name,
+			sizeof(*s->status) >> 10, strerror(-rc));
+	rc = rf_channel_create(&s->channel, s->conf->refork.name,
+		s->conf->network.max_request_bytes,
+		s->conf->network.max_reply_bytes);
+	if (rc) {
+		rf_status_close(&s->status_segment, true);
+		return fault_set(
+			fault, EX_OSERR, "channel segment: %s", strerror(-rc));
+	}
+	return 0;
+}
+
+void memory_close_shared(struct service *s, bool keep)
+{
+	const struct rf_status_shm *st = s->status;
+	/* A start that failed leaves the records of the daemon before. */
+	bool found = st->supervisor.pid == 0 && st->crashes.last_id > 0;
+
+	rf_channel_destroy(&s->channel);
+	rf_status_close(&s->status_segment, keep || found);
+}
+
+/* ---- the arena ---- */
+
 /* A segment that is locked: by a daemon that lives, who is named, or by what
  * is left of one that has just died, and will be gone in a moment. */
 static int open_locked(struct service *s, struct fault *fault)
 {
-	char path[128], title[128] = "";
-	char who[192] = "a process that cannot be named";
-	struct stat st;
-	int pid, rc;
+	struct holder holder = find_holder(s->arena.name);
+	int rc;
 
-	snprintf(path, sizeof(path), SEGMENT_DIR "%s", s->arena.name);
-	pid = stat(path, &st) ? 0 : lock_owner(&st);
-	if (pid)
-		process_title(pid, title, sizeof(title));
-	if (!*title) {
+	if (!*holder.title) {
 		rc = rf_segment_open(&s->arena, OPEN_WAIT_MS);
 		if (rc != -EWOULDBLOCK)
 			return rc;
 	}
-	if (*title)
-		snprintf(who, sizeof(who), "process %d (%s)", pid, title);
-	fault_set(fault, EX_OSERR,
-		"arena %s is in use by %s: two daemons must not share one; "
-		"stop that one or give this one another refork.name",
-		path, who);
+	in_use("arena", s->arena.name, &holder, fault);
 	return -EWOULDBLOCK;
 }
 
@@ -146,8 +197,6 @@ static int address_fault(struct fault *fault)
 		"map the arena at %#" PRIx64 ": the address is taken by %s",
 		RF_ARENA_BASE, line);
 }
-
-/* ---- the arena ---- */
 
 void memory_plan_arena(struct service *s)
 {
@@ -328,7 +377,9 @@ static int enter(struct service *s, uint32_t *version, struct fault *fault)
 	return refused(s, fault, reason);
 }
 
-int memory_open_arena(struct service *s, struct fault *fault)
+/* Generations go on where those of an arena before ended. */
+static int open_arena(
+	struct service *s, uint64_t generation, struct fault *fault)
 {
 	uint32_t version;
 	int rc;
@@ -339,13 +390,15 @@ int memory_open_arena(struct service *s, struct fault *fault)
 		rc = enter(s, &version, fault);
 	if (rc)
 		goto err_close;
-	/* Generations go on where the last daemon's ended. */
+	if (RF_SUPER->generation < generation)
+		rf_arena_set_generation(generation);
 	rf_status_set(s->status->business.serving, RF_SUPER->generation);
 	rc = build_state(s, version, fault);
 	rf_lease_give();
 	if (rc)
 		goto err_close;
 	rf_segment_protect(&s->arena, false);
+	s->lib.build_here = false;
 	if (s->arena_adopted)
 		rf_log(RF_LOG_NOTICE,
 			"took over arena " SEGMENT_DIR "%s as it stood",
@@ -354,6 +407,43 @@ int memory_open_arena(struct service *s, struct fault *fault)
 
 err_close:
 	memory_close_arena(s, s->arena_adopted);
+	return rc;
+}
+
+int memory_open_arena(struct service *s, struct fault *fault)
+{
+	return open_arena(s, 0, fault);
+}
+
+/* ---- empty state ---- */
+
+/* The number of the last holder of the lease, who may have died before it
+ * served. Read from the file: the arena may be damaged, and this process has
+ * no access to it. */
+static uint64_t last_generation(const struct service *s)
+{
+	uint64_t served = rf_status_get(s->status->business.serving), held;
+
+	if (pread(s->arena.fd, &held, sizeof(held),
+		    offsetof(struct rf_super, generation)) != sizeof(held))
+		return served;
+	return held > served && held - served < GENERATION_STEPS_MAX ? held
+								     : served;
+}
+
+int memory_cold(struct service *s, struct fault *fault)
+{
+	uint64_t generation = last_generation(s);
+	int rc;
+
+	if (s->arena.fd >= 0)
+		aside_put(s);
+	rc = open_arena(s, generation, fault);
+	if (!rc)
+		rf_log(RF_LOG_WARNING,
+			"arena %s is new and empty; generations go on from "
+			"%" PRIu64,
+			s->arena.name, generation);
 	return rc;
 }
 

@@ -14,6 +14,15 @@ void memory_close_shared(struct service *service, bool keep);
 int memory_open_arena(struct service *service, struct fault *fault);
 void memory_close_arena(struct service *service, bool keep);
 
+/* Go on with empty state: put the arena aside (aside.c), make a new one, run
+ * the worker's `build` in this process. The generations go on counting. The
+ * channel is as it was: the caller resets it.
+ *
+ * Needs    no child that has the arena
+ * Returns  0; or an exit code, and there is no arena: nothing can be forked,
+ *          but this may be called again */
+int memory_cold(struct service *service, struct fault *fault);
+
 /* Is there room for arena.size? 0 or an exit code. */
 int memory_probe_room(const struct service *service, struct fault *fault);
 

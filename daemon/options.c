@@ -5,12 +5,7 @@
 #include <getopt.h>
 #include <sysexits.h>
 
-static const struct {
-	char letter; /* also what getopt_long returns */
-	const char *name;
-	const char *argument;
-	const char *help;
-} table[] = {
+const struct options_entry options_table[] = {
 	{'c', "config", "FILE", "read the configuration from FILE"},
 	{'o', "set", "section.key=value", "override one key (repeatable)"},
 	{'t', "check", NULL, "report every problem of FILE and this machine"},
@@ -18,12 +13,10 @@ static const struct {
 	{'V', "version", NULL, "print the version"},
 	{'h', "help", NULL, "print this"},
 };
-#define TABLE_COUNT (sizeof(table) / sizeof(*table))
+#define TABLE_COUNT (sizeof(options_table) / sizeof(*options_table))
+const int options_count = TABLE_COUNT;
 
-static const struct {
-	int code;
-	const char *meaning;
-} exit_codes[] = {
+const struct options_exit_code options_exit_codes[] = {
 	{EX_OK, "stopped as asked; nothing found by --check"},
 	{EX_USAGE, "the command line is wrong"},
 	{EX_SOFTWARE, "gave up: a child could not start"},
@@ -31,6 +24,8 @@ static const struct {
 	{EX_NOPERM, "not permitted"},
 	{EX_CONFIG, "the configuration, the worker or a segment does not fit"},
 };
+#define CODE_COUNT (sizeof(options_exit_codes) / sizeof(*options_exit_codes))
+const int options_exit_code_count = CODE_COUNT;
 
 void options_help(FILE *out)
 {
@@ -38,28 +33,29 @@ void options_help(FILE *out)
 		     "Run a worker so that its state and its clients survive "
 		     "its crashes.\n\n");
 	for (size_t i = 0; i < TABLE_COUNT; i++)
-		fprintf(out, "  -%c, --%-13s %-18s %s\n", table[i].letter,
-			table[i].name,
-			table[i].argument ? table[i].argument : "",
-			table[i].help);
+		fprintf(out, "  -%c, --%-13s %-18s %s\n",
+			options_table[i].letter, options_table[i].name,
+			options_table[i].argument ? options_table[i].argument
+						  : "",
+			options_table[i].help);
 	fprintf(out, "\nExit codes:\n");
-	for (size_t i = 0; i < sizeof(exit_codes) / sizeof(*exit_codes); i++)
-		fprintf(out, "  %2d  %s\n", exit_codes[i].code,
-			exit_codes[i].meaning);
+	for (size_t i = 0; i < CODE_COUNT; i++)
+		fprintf(out, "  %2d  %s\n", options_exit_codes[i].code,
+			options_exit_codes[i].meaning);
 }
 
 /* What getopt_long wants, from the table. */
 static void make_getopt(char *letters, struct option *longs)
 {
 	for (size_t i = 0; i < TABLE_COUNT; i++) {
-		*letters++ = table[i].letter;
-		if (table[i].argument)
+		*letters++ = options_table[i].letter;
+		if (options_table[i].argument)
 			*letters++ = ':';
 		longs[i] = (struct option){
-			.name = table[i].name,
-			.has_arg = table[i].argument ? required_argument
-						     : no_argument,
-			.val = table[i].letter,
+			.name = options_table[i].name,
+			.has_arg = options_table[i].argument ? required_argument
+							     : no_argument,
+			.val = options_table[i].letter,
 		};
 	}
 	*letters = 0;

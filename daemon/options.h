@@ -32,4 +32,22 @@ int options_load(
 
 void options_help(FILE *out);
 
+/* The tables, for the manual page. */
+struct options_entry {
+	char letter; /* also what getopt_long returns */
+	const char *name, *argument;
+	const char *help;
+};
+
+extern const struct options_entry options_table[];
+extern const int options_count;
+
+struct options_exit_code {
+	int code;
+	const char *meaning;
+};
+
+extern const struct options_exit_code options_exit_codes[];
+extern const int options_exit_code_count;
+
 #endif

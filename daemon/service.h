@@ -21,6 +21,7 @@ struct service {
 	struct rf_segment arena;
 	bool arena_adopted; /* it stood before */
 	struct rf_channel channel;
+	struct rf_segment status_segment;
 	struct rf_status_shm *status;
 	struct listener control;
 	struct listener listeners[RF_LISTEN_MAX];

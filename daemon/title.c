@@ -44,7 +44,8 @@ static char **copy_strings(char **from)
 
 int title_init(int argc, char ***argv)
 {
-	char **args, **env, *end;
+	static char **args; /* referred to for as long as this process lives */
+	char **env, *end;
 
 	if (argc < 1)
 		return 0;

@@ -5,12 +5,25 @@
  * hooks that it does not have are NULL here. A newer one is longer: what stands
  * beyond our struct is not for us. What neither can bridge is an ABI number of
  * its own.
+ *
+ * What is loaded is a sealed copy of the file (pin.c): a worker that is
+ * replaced, cut short or deleted neither changes the code that runs nor keeps
+ * the supervisor from forking it again. The loader is given the copy's
+ * descriptor as a path, and takes a path it has seen for what it loaded then:
+ * the descriptor stays open, and with it its number taken, for as long as the
+ * copy is loaded. Limits: the libraries that a worker itself depends on are
+ * mapped from their files, and an $ORIGIN in its run path means /proc/self/fd.
+ * Where the system forbids such memory to be run, the file itself is loaded.
  */
 #include "worker_load.h"
 
 #include "version.h"
 
 #include <dlfcn.h>
+#include <elf.h>
+#include <errno.h>
+#include <link.h>
+#include <refork/log.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,34 +121,166 @@ static int find(struct worker_lib *lib, const char *name, struct fault *fault)
 		name, name, dirs[0], dirs[1]);
 }
 
-int worker_load(struct worker_lib *lib, const char *name, struct fault *fault)
+/* ---- pin ---- */
+
+/* Memory that runs is not allowed here: the file itself must do. */
+static bool go_without_pin(const struct worker_lib *lib, int error)
 {
-	const struct rf_worker *found;
+	if ((error != -EPERM && error != -EACCES && error != -ENOSYS) ||
+		access(lib->path, R_OK))
+		return false;
+	rf_log(RF_LOG_WARNING,
+		"worker %s: memfd_create: %s (vm.memfd_noexec?); its file is "
+		"loaded itself: leave that as it is while the service runs",
+		lib->path, strerror(-error));
+	return true;
+}
+
+int worker_pin(struct worker_lib *lib, const char *name, struct fault *fault)
+{
+	char label[64];
 	int rc;
 
 	*lib = (struct worker_lib){0};
 	rc = find(lib, name, fault);
 	if (rc)
 		return rc;
-	lib->handle = dlopen(lib->path, RTLD_NOW | RTLD_LOCAL);
-	if (!lib->handle)
-		return fault_set(fault, EX_CONFIG, "worker %s: cannot load: %s",
-			name, dlerror());
-	found = dlsym(lib->handle, RF_WORKER_SYMBOL);
-	if (found)
-		rc = worker_accept(&lib->worker, found, lib->path, fault);
+	snprintf(label, sizeof(label), "refork-worker:%.40s",
+		strrchr(lib->path, '/') + 1);
+	rc = pin_file(lib->path, label, &lib->pin);
+	if (!rc || go_without_pin(lib, rc))
+		return 0;
+	fault_set(fault, EX_CONFIG, "worker %s: cannot load: %s", lib->path,
+		rc == -EINVAL ? "it is no file" : strerror(-rc));
+	*lib = (struct worker_lib){0};
+	return EX_CONFIG;
+}
+
+/* ---- link ---- */
+
+static void loader_path(const struct worker_lib *lib, char path[PATH_MAX])
+{
+	if (lib->pin.fd > 0)
+		snprintf(path, PATH_MAX, "/proc/self/fd/%d", lib->pin.fd);
 	else
+		snprintf(path, PATH_MAX, "%s", lib->path);
+}
+
+/* What the loader said, without the path that it was given. */
+static const char *loader_words(const char *path)
+{
+	const char *words = dlerror();
+	size_t bytes = strlen(path);
+
+	if (!words)
+		return "the loader does not say why";
+	if (!strncmp(words, path, bytes) && !strncmp(words + bytes, ": ", 2))
+		words += bytes + 2;
+	return words;
+}
+
+static void put_build_id(
+	struct worker_lib *lib, const char *notes, size_t bytes)
+{
+	const ElfW(Nhdr) * note;
+
+	while (bytes >= sizeof(*note)) {
+		size_t name, all;
+
+		note = (const void *)notes;
+		name = (note->n_namesz + 3U) & ~3U;
+		all = sizeof(*note) + name + ((note->n_descsz + 3U) & ~3U);
+		if (all > bytes)
+			return;
+		notes += sizeof(*note) + name;
+		if (note->n_type == NT_GNU_BUILD_ID && name == 4 &&
+			note->n_descsz <= WORKER_BUILD_ID_BYTES / 2)
+			for (uint32_t i = 0; i < note->n_descsz; i++)
+				snprintf(lib->build_id + 2 * i, 3, "%02x",
+					(unsigned char)notes[i]);
+		notes += all - sizeof(*note) - name;
+		bytes -= all;
+	}
+}
+
+static int find_build_id(struct dl_phdr_info *info, size_t bytes, void *arg)
+{
+	struct worker_lib *lib = arg;
+	struct link_map *map;
+
+	(void)bytes;
+	if (dlinfo(lib->handle, RTLD_DI_LINKMAP, &map) ||
+		map->l_addr != info->dlpi_addr)
+		return 0;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+
+		if (part->p_type == PT_NOTE && part->p_align <= 4)
+			put_build_id(lib,
+				(const char *)info->dlpi_addr + part->p_vaddr,
+				part->p_memsz);
+	}
+	return 1;
+}
+
+int worker_link(struct worker_lib *lib, struct fault *fault)
+{
+	const struct rf_worker *found;
+	char path[PATH_MAX];
+	int rc;
+
+	loader_path(lib, path);
+	lib->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (!lib->handle) {
+		rc = fault_set(fault, EX_CONFIG, "worker %s: cannot load: %s",
+			lib->path, loader_words(path));
+		goto err_unload;
+	}
+	found = dlsym(lib->handle, RF_WORKER_SYMBOL);
+	if (!found) {
 		rc = fault_set(fault, EX_CONFIG,
 			"worker %s: it exports no symbol %s", lib->path,
 			RF_WORKER_SYMBOL);
+		goto err_unload;
+	}
+	rc = worker_accept(&lib->worker, found, lib->path, fault);
 	if (rc)
-		worker_unload(lib);
+		goto err_unload;
+	dl_iterate_phdr(find_build_id, lib);
+	return 0;
+
+err_unload:
+	worker_unload(lib);
 	return rc;
+}
+
+int worker_load(struct worker_lib *lib, const char *name, struct fault *fault)
+{
+	int rc = worker_pin(lib, name, fault);
+
+	return rc ? rc : worker_link(lib, fault);
+}
+
+/* Code that asks for it (a unique symbol is enough) is never unloaded. Its
+ * descriptor is then not given back: another copy under its number would be
+ * taken for it. */
+static bool is_gone(const struct worker_lib *lib)
+{
+	char path[PATH_MAX];
+	void *handle;
+
+	loader_path(lib, path);
+	handle = dlopen(path, RTLD_LAZY | RTLD_NOLOAD);
+	if (handle)
+		dlclose(handle);
+	return !handle;
 }
 
 void worker_unload(struct worker_lib *lib)
 {
 	if (lib->handle)
 		dlclose(lib->handle);
+	if (lib->pin.fd > 0 && (!lib->handle || is_gone(lib)))
+		close(lib->pin.fd);
 	*lib = (struct worker_lib){0};
 }

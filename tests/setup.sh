@@ -10,10 +10,11 @@ set -eu
 
 packages() {
 	case $1 in
-	build) echo gcc libc6-dev make libev-dev libinih-dev libsystemd-dev ;;
+	build) echo gcc libc6-dev make libev-dev libinih-dev libdw-dev \
+		libncurses-dev libsystemd-dev ;;
 	run) packages build; echo redis-tools ;;
 	test) packages run; echo libcmocka-dev python3 python3-pytest \
-		python3-redis util-linux ;;
+		python3-redis util-linux scdoc man-db ;;
 	lint) packages build; echo python3 clang-14 clang-format-14 cppcheck ;;
 	fuzz) packages build; echo clang-14 libclang-rt-14-dev ;;
 	bench) packages test; echo redis-server ;;

@@ -50,6 +50,11 @@ storm:
 	@$(SUBMAKE) $(SYSTEM)
 	REFORK_BUILD=$(B) $(PYTHON) tests/system/storm.py --kills 1000 $(ARGS)
 
+leaks:
+	@tests/setup.sh test
+	@$(SUBMAKE) $(SYSTEM)
+	REFORK_BUILD=$(B) $(PYTHON) tests/system/leaks.py --crashes 10000 $(ARGS)
+
 lint:
 	@tests/setup.sh lint
 	@$(RUN_TESTS) lint
@@ -99,4 +104,4 @@ $(B)/preload/%.so: tests/preload/%.c
 	$(call say,LINK)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -shared -o $@ $< -ldl
 
-.PHONY: programs deps run test test-unit test-crash test-system storm lint bench fuzz
+.PHONY: programs deps run test test-unit test-crash test-system storm leaks lint bench fuzz

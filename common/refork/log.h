@@ -27,6 +27,9 @@ RF_API void rf_log(enum rf_log_level level, const char *format, ...)
 RF_API void rf_log_identify(
 	const char *service, const char *role, uint64_t generation);
 RF_API void rf_log_set_level(enum rf_log_level level);
+/* From now on the level is what stands there, in memory that may be shared:
+ * whoever changes it changes it for every process that follows. */
+RF_API void rf_log_follow_level(const int *level);
 
 /* RF_LOG_ERROR .. for "error" ..; -1 when no level has that name. */
 RF_API int rf_log_level_by_name(const char *name);

@@ -33,4 +33,8 @@ RF_API int rf_slot_version(const char *name, uint32_t *version);
 RF_API int rf_slot_migrate(
 	const char *name, uint32_t version, void *root, size_t bytes);
 
+/* Walk all slots: names, types, roots. Returns 0, or -EBADMSG after reporting
+ * through rf_log. Needs a heap that rf_heap_check() has found whole. */
+RF_API int rf_slot_check(void);
+
 #endif

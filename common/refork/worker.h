@@ -39,7 +39,7 @@ struct rf_request {
 	const struct rf_bytes
 		*argv;	  /* argv[i].at is valid for this call only */
 	uint32_t argc;	  /* >= 1 */
-	uint32_t attempt; /* 1, or 2 when it killed a process before */
+	uint32_t attempt; /* 1; more when it killed processes before */
 	int64_t now_ms;	  /* Unix time */
 };
 
@@ -64,12 +64,19 @@ struct rf_worker {
 	const char *version;  /* "1.2.0" */
 	uint32_t state_version;
 
-	/* (tx) In the supervisor, before the first fork: find or create the
-	 * managers. Must not start threads. 0 or -errno: the start fails. */
+	/* (tx) In the supervisor, before the first fork; after an upgrade, in
+	 * each business child that runs the new code, clients waiting. Find
+	 * or create the managers. Must not start threads. 0 or -errno: the
+	 * start (the upgrade) fails, and nothing has changed. */
 	int (*build)(const struct rf_env *env);
 
 	/* In each new business child, after recovery, before it serves:
-	 * threads, descriptors, caches. The arena is read-only here. */
+	 * threads, descriptors, caches. Clients are waiting, also when a
+	 * standby takes over. The arena is read-only here, and never to be
+	 * touched by any thread but the caller: the process may have lost it
+	 * to its successor while they still run. With threads of its own a
+	 * process keeps the arena until it is dead and has dumped its core;
+	 * without, its successor need not wait for that. */
 	int (*start)(const struct rf_env *env);
 
 	/* (tx) One request, one reply. An error stuck to the transaction
@@ -85,11 +92,12 @@ struct rf_worker {
 	/* Walk all managers (their _check). 0, or -EBADMSG after logging. */
 	int (*verify)(void);
 
-	/* (tx) In the supervisor, instead of a refusal, when the arena holds
-	 * another state_version. 0 or -errno. `build` follows. */
+	/* (tx) Where `build` runs, before it and in the same transaction, when
+	 * the arena holds another state_version. 0 or -errno: refused. */
 	int (*migrate)(uint32_t from_state_version);
 
-	/* In the business child, before a planned end. Not after a crash. */
+	/* In the business child, before a planned end. Not after a crash. The
+	 * successor waits for it. */
 	void (*stop)(void);
 
 	/* (tx) A connection has ended: free what conn->user refers to. */

@@ -3,25 +3,20 @@
 #ifndef CONTROL_H
 #define CONTROL_H
 
-#include "report.h"
+#include "verbs.h"
 
 struct ev_loop;
-
-/* What the supervisor answers with. */
-struct control_host {
-	void *arg;
-	void (*describe)(void *arg, struct report *report);
-	void (*stop)(void *arg);
-};
-
 struct control;
 
-/* Serve the listening socket `fd` on `loop`. NULL with errno. */
+/* Serve the listening socket `fd` on `loop`. NULL with errno.
+ *
+ * host  is copied; what it points to exists until control_close() */
 struct control *control_open(
-	struct ev_loop *loop, int fd, const struct control_host *host);
+	struct ev_loop *loop, int fd, const struct verb_host *host);
 
 /* Forget all clients. Those that wait for the end of the daemon keep their
- * connection until the process is gone. */
+ * connection until the process is gone. No `done` that was handed on may be
+ * called any more: close the family and the upgrade first. */
 void control_close(struct control *control);
 
 #endif

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* report.h -- what reforkctl is told. */
+/* report.h -- what reforkctl is told of the status. */
 #ifndef REPORT_H
 #define REPORT_H
 
 #include "daemon/service.h"
 #include "format.h"
+#include "rates.h"
 
 #include <stdio.h>
 
 struct report {
 	const struct service *service;
-	const char *state;    /* starting, serving, recovering, stopping */
+	const struct rates *rates;
+	const char *state; /* starting, serving, recovering, held, stopping */
+	bool serves;
 	const char *last_end; /* of the last crash, in words; NULL: none */
+	uint64_t canary_ms;   /* 0: no upgrade is on trial */
 };
 
 void report_status(const struct report *r, enum report_format f, FILE *out);
@@ -19,5 +23,13 @@ void report_status(const struct report *r, enum report_format f, FILE *out);
 void report_state(const struct report *r, enum report_format f, FILE *out);
 void report_ping(const struct report *r, enum report_format f, FILE *out);
 void report_version(const struct report *r, enum report_format f, FILE *out);
+/* Text: for Prometheus. */
+void report_metrics(const struct report *r, enum report_format f, FILE *out);
+
+/* The two forms of the status. */
+void report_page(const struct report *r, enum report_format f, FILE *out);
+void report_json(const struct report *r, FILE *out);
+
+const char *report_backend_name(const struct service *s);
 
 #endif

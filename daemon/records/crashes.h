@@ -12,7 +12,8 @@ struct crashes;
 /* Adopt the records that a status segment holds, or that an earlier daemon
  * left in state_dir. */
 struct crashes *crashes_open(struct service *service, struct ev_loop *loop);
-/* Keep them in state_dir (a planned end); wait for the reporting processes. */
+/* Keep them in state_dir (a planned end), after waiting a few seconds for the
+ * reporting processes. */
 void crashes_close(struct crashes *c);
 
 /* Compose a record; a process of its own adds the backtrace and runs

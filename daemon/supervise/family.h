@@ -14,6 +14,7 @@ struct family;
 struct death {
 	enum rf_crash_role role;
 	enum rf_crash_cause cause;
+	enum rf_rung rung; /* that answered it */
 	pid_t pid;
 	uint64_t generation;	      /* of a business child; else 0 */
 	siginfo_t end;		      /* what waitid(2) says */
@@ -36,6 +37,9 @@ struct family_host {
 		const struct rf_takeover *takeover);
 	/* on_limit = exit: the ladder has come to its end. */
 	void (*exhausted)(void *arg);
+	/* Rung 4: put the last good durable copy in place of the state; no
+	 * business child lives. 0; -ENOENT: there is none. NULL: likewise. */
+	int (*restore)(void *arg);
 };
 
 /* NULL with errno. The children destroy `loop`. */
@@ -50,6 +54,8 @@ bool family_stop_next(struct family *f);
 
 bool family_serves(const struct family *f);
 bool family_has_served(const struct family *f);
+/* The ladder's end (on_limit = hold): an operator is to act. */
+bool family_is_held(const struct family *f);
 /* Of the last crash, in words; NULL: there was none. */
 const char *family_last_crash(const struct family *f);
 
@@ -59,7 +65,7 @@ struct family_outcome {
 	int error;
 	int64_t pause_us;
 	uint64_t generation;
-	char why[160];
+	char why[512];
 };
 /* Whom to tell; call may be NULL. */
 struct family_done {

@@ -8,95 +8,53 @@
  * tearing down happens when the helper is ended: here, later, when the
  * successor serves.
  *
- * A helper is a child of the supervisor. Its pid comes from the status segment,
- * bytes that another process wrote: only waitid() says whose child it is.
+ * A helper is a child of the supervisor, known by its name alone: what a
+ * business child says of its helper may be overwritten by its successor before
+ * anybody has read it. Only the kernel's list of our children is believed.
  */
 #include "holder.h"
 
+#include "common/child.h"
+
+#include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
+#include <unistd.h>
 
-static bool is_child(pid_t pid)
+bool holders_is_called(pid_t pid, const char *wanted)
 {
-	siginfo_t info;
+	char path[32], name[32] = "";
+	FILE *file;
 
-	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) ==
-	       0;
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (!fgets(name, sizeof(name), file))
+		*name = 0;
+	fclose(file);
+	name[strcspn(name, "\n")] = 0;
+	return !strcmp(name, wanted);
 }
 
-static bool is_known(const struct holders *h, pid_t pid)
+int holders_end(pid_t keep)
 {
-	for (int i = 0; i < h->count; i++)
-		if (h->waiting[i] == pid)
-			return true;
-	return false;
-}
+	char path[48];
+	FILE *list;
+	int pid, count = 0;
 
-static void end_oldest(struct holders *h)
-{
-	kill(h->waiting[0], SIGKILL);
-	h->ending++;
-	h->count--;
-	memmove(h->waiting, h->waiting + 1,
-		(size_t)h->count * sizeof(*h->waiting));
-}
-
-/* `pid` has been collected. */
-static void forget(struct holders *h, pid_t pid)
-{
-	for (int i = 0; i < h->count; i++) {
-		if (h->waiting[i] != pid)
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+	list = fopen(path, "re");
+	if (!list)
+		return -errno;
+	while (fscanf(list, "%d", &pid) == 1) {
+		if (pid == keep || !holders_is_called(pid, RF_HOLDER_NAME))
 			continue;
-		h->count--;
-		memmove(h->waiting + i, h->waiting + i + 1,
-			(size_t)(h->count - i) * sizeof(*h->waiting));
-		return;
+		kill(pid, SIGKILL);
+		count++;
 	}
-	h->ending -= h->ending > 0;
-}
-
-void holders_add(struct holders *h, pid_t pid, const pid_t others[2])
-{
-	if (pid <= 0 || pid == others[0] || pid == others[1])
-		return;
-	if (is_known(h, pid) || !is_child(pid))
-		return;
-	if (h->count == HOLDER_MAX)
-		end_oldest(h);
-	h->waiting[h->count++] = pid;
-}
-
-void holders_end(struct holders *h)
-{
-	while (h->count > 0)
-		end_oldest(h);
-}
-
-void holders_reap(struct holders *h, const pid_t others[2])
-{
-	for (;;) {
-		siginfo_t info = {0};
-		pid_t pid;
-
-		/* Look first: the end of a child that is watched must stay
-		 * for its pidfd to tell. */
-		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT))
-			return;
-		pid = info.si_pid;
-		if (pid == 0 || pid == others[0] || pid == others[1])
-			return;
-		waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG);
-		forget(h, pid);
-	}
-}
-
-void holders_fini(struct holders *h)
-{
-	siginfo_t info;
-
-	holders_end(h);
-	while (h->ending > 0 && !waitid(P_ALL, 0, &info, WEXITED))
-		h->ending--;
-	holders_reap(h, (const pid_t[2]){0, 0});
+	fclose(list);
+	return count;
 }

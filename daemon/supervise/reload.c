@@ -1,16 +1,125 @@
 /* SPDX-License-Identifier: MIT */
 /* reload.c -- a configuration read again.
  *
- * What the supervisor looks at each time it needs it changes at once; the
- * table of conf_keys.c says which keys these are.
+ * The table of conf_keys.c says when a key applies. Numbers stand in memory
+ * shared with the children (conf_create()): what they look at each time they
+ * need it has changed once it is stored here. What must be done beside that
+ * store is an entry of `effects`.
+ *
+ * Texts may change only where no child reads them.
  */
 #include "reload.h"
 
 #include "conf/conf_value.h"
+#include "daemon/limits.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <refork/log.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#define NOTE_BYTES 192
+
+struct reload {
+	struct service *service;
+	FILE *report; /* or NULL */
+	int changed_count;
+};
+
+static void say(struct reload *r, enum rf_log_level level, const char *format,
+	...) __attribute__((format(printf, 3, 4)));
+static void say(
+	struct reload *r, enum rf_log_level level, const char *format, ...)
+{
+	char text[2 * (CONF_LISTEN_MAX * (CONF_TEXT_MAX + 1))];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	rf_log(level, "reload: %s", text);
+	if (r->report)
+		fprintf(r->report, "%s\n", text);
+}
+
+/* ---- beside the store ---- */
+
+/* A socket that listens already only changes its queue. */
+static void effect_backlog(struct service *s, char *note)
+{
+	for (int i = 0; i < s->listener_count; i++)
+		if (listen(s->listeners[i].fd, (int)s->conf->network.backlog))
+			snprintf(note, NOTE_BYTES, "%s: listen: %s",
+				s->listeners[i].name, strerror(errno));
+}
+
+static void effect_core(struct service *s, char *note)
+{
+	s->arena.core_include = s->conf->arena.core == CONF_CORE_INCLUDE;
+	snprintf(note, NOTE_BYTES, "for processes forked from now on");
+}
+
+/* The network child has a table and a descriptor limit of its own. */
+static void effect_max_clients(struct service *s, char *note)
+{
+	rlim_t needed = limits_files_needed(s->conf);
+	struct rlimit limit;
+	pid_t pid = rf_status_get(s->status->supervisor.network_pid);
+
+	limits_raise_files(s->conf);
+	if (!pid || prlimit(pid, RLIMIT_NOFILE, NULL, &limit) ||
+		limit.rlim_cur >= needed)
+		return;
+	limit.rlim_cur = needed;
+	if (limit.rlim_max < needed)
+		limit.rlim_max = needed;
+	if (prlimit(pid, RLIMIT_NOFILE, &limit, NULL))
+		snprintf(note, NOTE_BYTES,
+			"raise RLIMIT_NOFILE of process %d to %" PRIu64 ": %s",
+			pid, (uint64_t)needed, strerror(errno));
+}
+
+/* The channel was made for the largest request of its time. */
+static void effect_max_request(struct service *s, char *note)
+{
+	size_t room = s->channel.request.large_max_bytes;
+
+	if (s->conf->network.max_request_bytes > room)
+		snprintf(note, NOTE_BYTES,
+			"up to %zu MiB now, more than that takes effect at "
+			"restart",
+			room >> 20);
+}
+
+static const struct {
+	const char *key;
+	/* May leave a note on what came of it (NOTE_BYTES). */
+	void (*act)(struct service *s, char *note);
+} effects[] = {
+	{"arena.core", effect_core},
+	{"network.backlog", effect_backlog},
+	{"network.max_clients", effect_max_clients},
+	{"network.max_request", effect_max_request},
+};
+
+static void take_effect(struct service *s, const char *name, char *note)
+{
+	for (size_t i = 0; i < sizeof(effects) / sizeof(*effects); i++)
+		if (!strcmp(effects[i].key, name))
+			effects[i].act(s, note);
+}
+
+/* ---- key by key ---- */
+
+/* What a change takes that no reload makes; NULL: it is made. */
+static const char *const waits_for[CONF_APPLIED_COUNT] = {
+	[CONF_APPLIED_RESTART] = "restart",
+	[CONF_APPLIED_UPGRADE] = "restart, or by `reforkctl upgrade`",
+};
 
 /* Also right for lists: their texts are compared joined. */
 static bool same(const struct conf *a, const struct conf *b, const char *name)
@@ -22,34 +131,62 @@ static bool same(const struct conf *a, const struct conf *b, const char *name)
 	return equal;
 }
 
-static void take(struct service *s, const struct conf_key *key,
-	const char *name, const struct conf *fresh)
+static void take(struct reload *r, const struct conf_key *key, const char *name,
+	const struct conf *fresh)
 {
-	char why[160];
+	char why[160], note[NOTE_BYTES] = "";
 	const char *text = conf_get(fresh, name);
 
-	if (key->applied != CONF_APPLIED_RELOAD)
-		rf_log(RF_LOG_WARNING,
-			"reload: %s is now %s in the configuration; takes "
-			"effect at restart",
-			name, text);
-	else if (conf_value_set(key, s->conf, text, why, sizeof(why)))
-		rf_log(RF_LOG_NOTICE, "reload: %s is now %s", name, text);
-	else
-		rf_log(RF_LOG_ERROR, "reload: %s: %s", name, why);
+	if (key->applied == CONF_APPLIED_UPGRADE &&
+		!strcmp(text, r->service->lib.path))
+		return; /* an upgrade came first */
+	if (waits_for[key->applied]) {
+		say(r, RF_LOG_WARNING,
+			"%s is now %s in the configuration; takes effect at %s",
+			name, text, waits_for[key->applied]);
+		return;
+	}
+	if (!conf_value_set(key, r->service->conf, text, why, sizeof(why))) {
+		say(r, RF_LOG_ERROR, "%s: %s", name, why);
+		return;
+	}
+	take_effect(r->service, name, note);
+	say(r, RF_LOG_NOTICE, "%s is now %s%s%s", name, text, *note ? "; " : "",
+		note);
+	r->changed_count++;
 }
 
-static void log_lines(char *text)
+static void take_all(struct reload *r, const struct conf *fresh)
+{
+	char name[64];
+
+	for (int i = 0; i < conf_key_count; i++) {
+		snprintf(name, sizeof(name), "%s.%s", conf_keys[i].section,
+			conf_keys[i].name);
+		if (!same(r->service->conf, fresh, name))
+			take(r, &conf_keys[i], name, fresh);
+	}
+}
+
+static void tell_children(struct service *s)
+{
+	rf_status_add(s->status->supervisor.conf_serial, 1);
+	rf_bell_ring(s->channel.bell_network);
+	rf_bell_ring(s->channel.bell_business);
+}
+
+/* ---- all of it ---- */
+
+static void say_problems(struct reload *r, char *text)
 {
 	char *rest;
 
 	for (char *line = strtok_r(text, "\n", &rest); line;
 		line = strtok_r(NULL, "\n", &rest))
-		rf_log(RF_LOG_ERROR, "reload: %s", line);
+		say(r, RF_LOG_ERROR, "%s", line);
 }
 
-/* The problems go to the log, whoever asked. */
-static int load(const struct options *options, struct conf *fresh)
+static int load(struct reload *r, struct conf *fresh)
 {
 	char *text = NULL;
 	size_t bytes;
@@ -57,32 +194,35 @@ static int load(const struct options *options, struct conf *fresh)
 	int problems;
 
 	if (!out)
-		return -1;
-	problems = options_load(options, fresh, out);
-	fclose(out);
-	log_lines(text);
+		return -ENOMEM;
+	problems = options_load(r->service->options, fresh, out);
+	if (fclose(out)) {
+		free(text);
+		return -ENOMEM;
+	}
+	if (problems)
+		say_problems(r, text);
 	free(text);
-	return problems;
+	return problems ? -EINVAL : 0;
 }
 
-void reload(struct service *s)
+int reload(struct service *s, FILE *report)
 {
+	struct reload r = {.service = s, .report = report};
 	struct conf *fresh = calloc(1, sizeof(*fresh));
-	char name[64];
+	int error = fresh ? load(&r, fresh) : -ENOMEM;
 
-	if (!fresh || load(s->options, fresh)) {
+	if (error) {
 		rf_log(RF_LOG_ERROR,
-			"reload: the configuration in effect stays");
-		free(fresh);
-		return;
+			"reload: %s; the configuration in effect stays",
+			error == -EINVAL ? "not with such problems"
+					 : strerror(-error));
+	} else {
+		take_all(&r, fresh);
+		tell_children(s);
+		rf_log(RF_LOG_NOTICE, "reload: done, %d key%s changed",
+			r.changed_count, r.changed_count == 1 ? "" : "s");
 	}
-	for (int i = 0; i < conf_key_count; i++) {
-		snprintf(name, sizeof(name), "%s.%s", conf_keys[i].section,
-			conf_keys[i].name);
-		if (!same(s->conf, fresh, name))
-			take(s, &conf_keys[i], name, fresh);
-	}
-	rf_log_set_level((enum rf_log_level)s->conf->log.level);
-	rf_log(RF_LOG_NOTICE, "reload: done");
 	free(fresh);
+	return error;
 }

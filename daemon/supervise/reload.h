@@ -5,9 +5,16 @@
 
 #include "daemon/service.h"
 
-/* Read the configuration once more. What can change while running changes,
- * what cannot is named in the log. A configuration with problems changes
- * nothing. */
-void reload(struct service *service);
+#include <stdio.h>
+
+/* Read the configuration once more. What can change while running changes;
+ * what cannot is named, with what it takes. The children are rung: they see
+ * numbers change at once, and status->supervisor.conf_serial grow.
+ *
+ * report   NULL, or gets a line for each key that differs, and for each
+ *          problem; the log gets the same
+ * Returns  0; -EINVAL the configuration has problems: nothing has changed;
+ *          -ENOMEM */
+int reload(struct service *service, FILE *report);
 
 #endif

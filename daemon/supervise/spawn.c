@@ -22,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define KEEP_MAX (RF_LISTEN_MAX + 8)
+#define KEEP_MAX (RF_LISTEN_MAX + 10)
 
 int spawn_thread_count(void)
 {
@@ -49,6 +49,8 @@ static void close_all_but(int *keep, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		unsigned int fd = (unsigned int)keep[i];
 
+		if (keep[i] < 0) /* it has none of that kind */
+			continue;
 		if (fd > from)
 			close_range(from, fd - 1, 0);
 		if (fd >= from)
@@ -67,7 +69,9 @@ static void keep_own_descriptors(const struct rf_child *self)
 		self->channel->seg.fd,
 		self->channel->bell_business,
 		self->channel->bell_network,
+		self->channel->front.fd,
 		self->bell_supervisor,
+		self->predecessor,
 	};
 	size_t count = KEEP_MAX - RF_LISTEN_MAX;
 
@@ -88,6 +92,17 @@ static void open_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* ps(1), /proc and the log know it by its role. */
+static void take_role(const struct rf_child *self, const char *role)
+{
+	char name[16]; /* what the kernel keeps of it */
+
+	title_set(self->conf->refork.name, role);
+	snprintf(name, sizeof(name), "refork-%.8s", role);
+	prctl(PR_SET_NAME, name);
+	rf_log_identify(self->conf->refork.name, role, 0);
+}
+
 static void fill_self(
 	struct rf_child *self, struct service *s, const struct spawn *how)
 {
@@ -100,8 +115,12 @@ static void fill_self(
 		.status = s->status,
 		.bell_supervisor = s->bell,
 		.scene = how->scene,
-		.predecessor = -1,
+		.take_role = take_role,
+		.predecessor = how->predecessor,
 		.lease_orphaned = how->lease_orphaned,
+		.standby = how->standby,
+		.verify = how->verify,
+		.build_here = s->lib.build_here,
 	};
 	for (int i = 0; how->accepts && i < s->listener_count; i++) {
 		self->listen_fds[i] = s->listeners[i].fd;
@@ -114,7 +133,6 @@ static _Noreturn void become(
 	struct service *s, const struct spawn *how, pid_t parent)
 {
 	static struct rf_child self;
-	char name[16]; /* what the kernel keeps of it */
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent) /* it died before the line above */
@@ -124,12 +142,11 @@ static _Noreturn void become(
 	setpgid(0, 0);
 	how->leave(how->leave_arg);
 	fill_self(&self, s, how);
+	if (!how->accepts) /* the connections are none of its business */
+		rf_segment_close(&s->channel.front);
 	keep_own_descriptors(&self);
 	open_signals();
-	title_set(s->conf->refork.name, how->role);
-	snprintf(name, sizeof(name), "refork-%.8s", how->role);
-	prctl(PR_SET_NAME, name);
-	rf_log_identify(s->conf->refork.name, how->role, 0);
+	take_role(&self, how->role);
 	how->main(&self);
 	abort(); /* not reached */
 }

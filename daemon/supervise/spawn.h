@@ -11,6 +11,9 @@ struct spawn {
 	bool accepts; /* it gets the listening sockets */
 	struct rf_crash_scene *scene;
 	bool lease_orphaned;
+	bool standby;
+	bool verify;
+	int predecessor; /* pidfd that the child is to keep; -1: none */
 	/* In the child, before anything else: let go of the parent's loop. */
 	void (*leave)(void *arg);
 	void *leave_arg;

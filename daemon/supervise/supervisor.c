@@ -10,9 +10,11 @@
 
 #include "daemon/control/control.h"
 #include "daemon/notify.h"
+#include "daemon/records/crashes.h"
 #include "family.h"
 #include "reload.h"
 #include "spawn.h"
+#include "upgrade.h"
 
 #include <errno.h>
 #include <ev.h>
@@ -28,6 +30,8 @@ struct supervisor {
 	struct ev_loop *loop;
 	struct control *control;
 	struct family *family;
+	struct crashes *crashes;
+	struct upgrade *upgrade;
 	int signal_fd;
 	ev_io signal;
 	bool announced;
@@ -39,6 +43,8 @@ static const char *state_name(const struct supervisor *sup)
 {
 	if (sup->stopping)
 		return "stopping";
+	if (family_is_held(sup->family))
+		return "held";
 	if (!family_has_served(sup->family))
 		return "starting";
 	return family_serves(sup->family) ? "serving" : "recovering";
@@ -110,6 +116,26 @@ static void on_hopeless(void *arg, const char *name)
 	stop(sup);
 }
 
+static void on_exhausted(void *arg)
+{
+	struct supervisor *sup = arg;
+
+	if (sup->stopping)
+		return;
+	sup->exit_code = EX_SOFTWARE;
+	stop(sup);
+}
+
+static void on_crashed(void *arg, const struct death *death,
+	const struct rf_takeover *takeover)
+{
+	struct supervisor *sup = arg;
+
+	crashes_add(sup->crashes, death, takeover);
+	if (sup->upgrade)
+		upgrade_on_crash(sup->upgrade, death);
+}
+
 /* ---- asked by the outside ---- */
 
 static void on_gone(void *arg)
@@ -123,7 +149,7 @@ static void on_gone(void *arg)
 static void reload_now(struct supervisor *sup)
 {
 	notify_reloading();
-	reload(sup->service);
+	reload(sup->service, NULL);
 	notify_ready();
 }
 
@@ -157,15 +183,20 @@ static void on_signal(struct ev_loop *loop, ev_io *w, int events)
 	}
 }
 
-static void describe(void *arg, struct report *report)
+static const char *state_asked(void *arg)
+{
+	return state_name(arg);
+}
+
+static int reload_asked(void *arg, FILE *out)
 {
 	struct supervisor *sup = arg;
+	int problems;
 
-	*report = (struct report){
-		.service = sup->service,
-		.state = state_name(sup),
-		.last_end = family_last_crash(sup->family),
-	};
+	notify_reloading();
+	problems = reload(sup->service, out);
+	notify_ready();
+	return problems;
 }
 
 static void stop_asked(void *arg)
@@ -190,37 +221,60 @@ static int open_signals(struct supervisor *sup)
 	return 0;
 }
 
+static struct control *open_control(struct supervisor *sup)
+{
+	const struct verb_host host = {
+		.service = sup->service,
+		.family = sup->family,
+		.upgrade = sup->upgrade,
+		.crashes = sup->crashes,
+		.arg = sup,
+		.state = state_asked,
+		.stop = stop_asked,
+		.reload = reload_asked,
+	};
+
+	return control_open(sup->loop, sup->service->control.fd, &host);
+}
+
 static int open_all(struct supervisor *sup)
 {
-	const struct control_host control_host = {
-		.arg = sup,
-		.describe = describe,
-		.stop = stop_asked,
-	};
 	const struct family_host family_host = {
 		.arg = sup,
 		.changed = on_changed,
 		.gone = on_gone,
 		.hopeless = on_hopeless,
+		.crashed = on_crashed,
+		.exhausted = on_exhausted,
 	};
 
 	sup->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
 	if (!sup->loop)
 		return -errno;
-	sup->control = control_open(
-		sup->loop, sup->service->control.fd, &control_host);
 	sup->family = family_open(sup->service, sup->loop, &family_host);
-	if (!sup->control || !sup->family)
+	sup->crashes = crashes_open(sup->service, sup->loop);
+	if (!sup->family || !sup->crashes)
+		return -ENOMEM;
+	sup->upgrade = upgrade_open(sup->service, sup->family, sup->loop);
+	if (!sup->upgrade)
+		return -ENOMEM;
+	sup->control = open_control(sup);
+	if (!sup->control)
 		return -ENOMEM;
 	return open_signals(sup);
 }
 
 static void close_all(struct supervisor *sup)
 {
+	if (sup->upgrade)
+		upgrade_close(sup->upgrade);
+	sup->upgrade = NULL; /* the family has some last words */
 	if (sup->family)
 		family_close(sup->family);
 	if (sup->control)
 		control_close(sup->control);
+	if (sup->crashes)
+		crashes_close(sup->crashes);
 	if (sup->loop)
 		ev_loop_destroy(sup->loop);
 	if (sup->signal_fd >= 0)

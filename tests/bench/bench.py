@@ -2,93 +2,28 @@
 # SPDX-License-Identifier: MIT
 """Measure, side by side in one run, and print Markdown tables.
 
-    bench.py [tx] [heap] [redis] [death]        all of them when none is named
+    bench.py [tx] [heap] [redis] [death] [upgrade] [picture]
 
-QUICK=1 in the environment makes every part small: to see that it runs.
-What is compared alternates, and medians are printed. Nothing is installed
-and nothing is left behind.
+All but the picture when none is named. QUICK=1 in the environment makes every
+part small: to see that it runs. What is compared alternates, and medians are
+printed. Nothing is installed and nothing is left behind but the picture.
 """
 import os
 import platform
-import resource
 import shutil
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "system"))
-from service import BUILD, Service, Wire, children_of, free_port  # noqa: E402
+from deaths import bench_death, bench_upgrade
+from measure import QUICK, Redis, on_core, output_of, say, table
+from picture import bench_picture
+from service import BUILD, Service, children_of
 
-QUICK = bool(os.environ.get("QUICK"))
 ROUNDS = 2 if QUICK else 9
 SERVER_CORE, CLIENT_CORE = "0", "1"
-
-MIB = 1 << 20
-GIB = 1 << 30
-
-
-def say(*lines):
-    print(*lines, sep="\n", flush=True)
-
-
-def table(head, rows):
-    say("| " + " | ".join(head) + " |", "|" + "---|" * len(head))
-    for row in rows:
-        say("| " + " | ".join(str(cell) for cell in row) + " |")
-    say("")
-
-
-def output_of(*command):
-    return subprocess.run([str(word) for word in command], check=True,
-                          stdin=subprocess.DEVNULL, text=True,
-                          stdout=subprocess.PIPE).stdout
-
-
-def on_core(core):
-    """The words that keep a program on a core, where there is a choice."""
-    return ["taskset", "-c", core] if os.cpu_count() > 1 else []
-
-
-class Redis:
-    """A redis-server of one's own."""
-
-    def __init__(self, directory, *settings, wrapper=()):
-        self.directory = directory
-        self.settings = settings
-        self.wrapper = wrapper
-        self.port = free_port()
-        self.process = None
-
-    def start(self):
-        self.process = subprocess.Popen(
-            [*self.wrapper, "redis-server", "--port", str(self.port),
-             "--bind", "127.0.0.1", "--save", "", "--dir",
-             str(self.directory), *self.settings],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        return self
-
-    def answering(self):
-        """A Wire to it, once it has loaded its data."""
-        while True:
-            try:
-                wire = Wire(("127.0.0.1", self.port))
-            except ConnectionError:
-                assert self.process.poll() is None, "redis-server ended"
-                time.sleep(0.0005)
-                continue
-            while True:
-                wire.send("GET", "bench:key")
-                if "LOADING" not in str(wire.read()):
-                    return wire
-                time.sleep(0.0005)
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
 
 
 # ---- tx, heap ----
@@ -141,8 +76,8 @@ def compare(sides, test, pipeline):
 
 
 def bench_redis(directory):
-    service = Service(directory, wrapper=on_core(SERVER_CORE), log_level="notice",
-                      arena_size="256M", arena_max="1G")
+    service = Service(directory, wrapper=on_core(SERVER_CORE),
+                      log_level="notice", arena_size="256M", arena_max="1G")
     redis = Redis(directory, "--appendonly", "no", wrapper=on_core(SERVER_CORE))
     rows = []
     try:
@@ -169,102 +104,11 @@ def bench_redis(directory):
            "refork CPU us/request", "redis CPU us/request"], rows)
 
 
-# ---- death to next reply ----
-
-VALUE_BYTES = MIB
-
-
-def fill(wire, bytes_wanted):
-    """Large values until that much is stored, or there is no more room."""
-    value = os.urandom(VALUE_BYTES)
-    wire.call("SET", "bench:key", "x")
-    for number in range(bytes_wanted // VALUE_BYTES):
-        wire.send("SET", f"bench:{number}", value)
-        if "OOM" in str(wire.read()):
-            return number * VALUE_BYTES
-    return bytes_wanted
-
-
-def percentile(values, percent):
-    """The smallest value that so many percent of them do not exceed."""
-    return sorted(values)[-(-len(values) * percent // 100) - 1]
-
-
-def milliseconds(microseconds):
-    return f"{microseconds / 1e3:.2f}"
-
-
-def samples_of(port, signal_number, count, values):
-    return [float(line) for line in output_of(
-        BUILD / "bench" / "death_to_reply", port, int(signal_number),
-        count, values).split()]
-
-
-def refork_deaths(directory, size):
-    # What is not data: connection records, entries, a little of everything.
-    service = Service(directory, log_level="notice", arena_size=size + 16 * MIB,
-                      arena_max=size + 16 * MIB)
-    rows = []
-    try:
-        service.start()
-        with service.raw() as wire:
-            stored = fill(wire, size)
-        assert stored >= size * 0.95, f"only {stored} of {size} bytes fit"
-        for number in signal.SIGKILL, signal.SIGSEGV:
-            found = samples_of(service.port, number, 5 if QUICK else 100,
-                               stored // VALUE_BYTES)
-            rows.append([f"{size // MIB:,} MiB", number.name,
-                         milliseconds(percentile(found, 50)),
-                         milliseconds(percentile(found, 99)),
-                         milliseconds(max(found))])
-        service.stop()
-    finally:
-        service.clean_up()
-    return rows
-
-
-def redis_deaths(directory, size):
-    found = []
-    folder = directory / f"aof-{size}"
-    folder.mkdir()
-    redis = Redis(folder, "--appendonly", "yes", "--appendfsync", "everysec")
-    try:
-        with redis.start().answering() as wire:
-            fill(wire, size)
-        time.sleep(2)  # what everysec owes
-        for _ in range(1 if QUICK else 3):
-            killed = time.monotonic()
-            redis.kill()
-            redis.start().answering().close()
-            found.append((time.monotonic() - killed) * 1e6)
-    finally:
-        redis.kill()
-        shutil.rmtree(folder)
-    return [f"{size // MIB:,} MiB", milliseconds(statistics.median(found)),
-            milliseconds(max(found))]
-
-
-def bench_death(directory):
-    sizes = [64 * MIB] if QUICK else [64 * MIB, GIB, 4 * GIB]
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    rows = [row for size in sizes for row in refork_deaths(directory, size)]
-    say("## From death to the next reply", "",
-        "One connection sends INCR back to back; each process that dies has "
-        "touched every page of the data;", "no core dumps; 100 deaths a row.",
-        "")
-    table(["arena", "signal", "p50 ms", "p99 ms", "max ms"],
-          rows)
-    say("redis-server with the same data in its AOF (everysec), from kill -9 "
-        "to the first reply that is not -LOADING;", "its connections are "
-        "lost.", "")
-    table(["data", "p50 ms", "max ms"],
-          [redis_deaths(directory, size) for size in sizes])
-
-
-# ----
+# ---- the whole ----
 
 PARTS = {"tx": bench_tx, "heap": bench_heap, "redis": bench_redis,
-         "death": bench_death}
+         "death": bench_death, "upgrade": bench_upgrade}
+EXTRA = {"picture": bench_picture}
 
 
 def machine():
@@ -277,14 +121,15 @@ def machine():
 
 def main():
     names = sys.argv[1:] or list(PARTS)
-    unknown = [name for name in names if name not in PARTS]
+    parts = {**PARTS, **EXTRA}
+    unknown = [name for name in names if name not in parts]
     if unknown:
-        sys.exit(f"bench.py: no part called {unknown[0]}: {', '.join(PARTS)}")
+        sys.exit(f"bench.py: no part called {unknown[0]}: {', '.join(parts)}")
     directory = Path(tempfile.mkdtemp(prefix="refork-bench-"))
     say(f"Measured on {machine()}.", "")
     try:
         for name in names:
-            PARTS[name](directory)
+            parts[name](directory)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

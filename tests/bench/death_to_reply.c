@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* death_to_reply.c -- how long a busy connection waits when the process dies.
  *
- *   death_to_reply PORT SIGNAL SAMPLES VALUES     prints microseconds
+ *   death_to_reply PORT SIGNAL VALUES
+ *
+ * For each line on its input it makes one death and prints microseconds: who
+ * writes the line says when the service is to die again.
  *
  * Before each death a byte of every page of the values of 1 MiB under the keys
  * bench:0 to bench:VALUES-1 is read: the process that is about to die has the
@@ -154,10 +157,11 @@ int main(int argc, char **argv)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET};
 	const int on = 1;
+	char order[16];
 	long long last;
 
-	if (argc != 5) {
-		fprintf(stderr, "death_to_reply PORT SIGNAL SAMPLES VALUES\n");
+	if (argc != 4) {
+		fprintf(stderr, "death_to_reply PORT SIGNAL VALUES\n");
 		return 64;
 	}
 	to.sin_port = htons((uint16_t)atoi(argv[1]));
@@ -168,10 +172,11 @@ int main(int argc, char **argv)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	send_all(incr);
 	last = read_number();
-	for (int i = 0; i < atoi(argv[3]); i++) {
-		for (int value = 0; value < atoi(argv[4]); value++)
+	while (fgets(order, sizeof order, stdin) != NULL) {
+		for (int value = 0; value < atoi(argv[3]); value++)
 			touch_value(value);
 		printf("%.1f\n", sample_us(atoi(argv[2]), &last));
+		fflush(stdout);
 	}
 	return 0;
 }

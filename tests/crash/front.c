@@ -6,6 +6,7 @@
  */
 #include "front.h"
 #include "clock.h"
+#include "conf/conf.h"
 #include "worker/business/desk.h"
 #include "worker/business/stats.h"
 #include <refork/tx.h>
@@ -29,6 +30,8 @@ const struct geometry front_geometry_large = {
 
 static struct desk desk;
 static struct rf_status_shm status;
+static const struct conf conf = {.quarantine.attempts = 2};
+static struct rf_child child;
 
 static struct rf_channel *channel(void)
 {
@@ -83,16 +86,20 @@ static void build(const struct rf_worker *worker)
 
 static void take_over(const struct front *front, size_t clients_max)
 {
-	desk = (struct desk){
-		.channel = channel(),
+	struct desk last = desk;
+
+	child = (struct rf_child){
+		.conf = &conf,
 		.worker = front->worker,
+		.channel = channel(),
 		.status = &status,
-		.args = desk.args,
-		.args_room = desk.args_room,
-		.pushes = desk.pushes,
-		.pushes_room = desk.pushes_room,
-		.wait = on_wait,
 	};
+	desk_init(&desk, &child);
+	desk.wait = on_wait;
+	desk.args = last.args;
+	desk.args_room = last.args_room;
+	desk.pushes = last.pushes;
+	desk.pushes_room = last.pushes_room;
 	build(front->worker);
 	stats_init(&status);
 	if (desk_open(&desk, clients_max) != 0)

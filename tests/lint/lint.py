@@ -30,6 +30,7 @@ LAYERS = {
     "daemon/control": ["common", "common/refork", "conf", "daemon",
                        "daemon/records", "daemon/supervise"],
     "daemon/ctl": ["common/refork", "conf", "daemon"],
+    "daemon/man": ["conf", "daemon", "daemon/ctl"],
     "worker/network": ["common", "common/refork", "conf"],
     "worker/business": ["common", "common/refork", "conf"],
     "worker/kv": ["common/refork"],
@@ -40,11 +41,17 @@ LAYERS = {
 # The libraries beyond libc, and the only files that may know them.
 LIBRARY_USERS = {
     r"ev\.h": ["daemon/supervise/supervisor.c",
-               "daemon/supervise/family.c",
+               "daemon/supervise/member.h",
+               "daemon/supervise/trial.c",
+               "daemon/supervise/upgrade.c",
                "daemon/control/control.c",
-               "worker/network/loop.c"],
+               "daemon/records/reporter.c",
+               "worker/network/loop.c",
+               "tests/unit/crash_stage.h"],
     r"ini\.h": ["conf/ini_read.c"],
+    r"elfutils/.*": ["daemon/records/symbols.c"],
     r"systemd/.*": ["daemon/notify.c"],
+    r"n?curses\.h": ["daemon/ctl/top.c"],
 }
 
 FILE_NAMES_FORBIDDEN = re.compile(r"^(utils?|misc|helpers?|common)\.")

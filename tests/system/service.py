@@ -26,6 +26,9 @@ PATIENCE_S = 30
 
 EXIT_OK, EXIT_USAGE, EXIT_CONFIG = 0, 64, 78
 
+# Children whose memory map a sleeper holds: it bears their title.
+MAPPED_ROLES = ("business", "standby")
+
 _serial = itertools.count(1)
 
 
@@ -183,6 +186,12 @@ class Wire:
         return data
 
 
+def parse_info(reply):
+    """The answer to INFO as {name: text}."""
+    return dict(line.split(":", 1) for line in reply.decode().split("\r\n")
+                if ":" in line)
+
+
 def encode(*args):
     parts = [b"*%d\r\n" % len(args)]
     for arg in args:
@@ -334,6 +343,7 @@ class Service:
         self.assert_no_process_left()
         assert not self.segments(), f"left in /dev/shm: {self.segments()}"
         assert not self.files(), f"left in its directories: {self.files()}"
+        assert not self.strays(), f"left in state_dir: {self.strays()}"
         self.assert_log_clean()
 
     def kill9(self):
@@ -369,25 +379,35 @@ class Service:
     def network_pid(self):
         return self.child_titled("network")
 
+    @property
+    def standby_pid(self):
+        return self.child_titled("standby")
+
+    @property
+    def vault_pid(self):
+        return self.child_titled("vault")
+
     def child_titled(self, role):
         return wait_until(lambda: self.find_child(role),
                           f"{self.name} has a {role} child")
 
     def find_child(self, role):
         """The pid of the living child with that role, or None. The title
-        is set by the child itself, shortly after the fork. The sleeper that
-        holds a business child's memory map shares the child's title; all
-        its signals are blocked."""
-        for pid in children_of(self.supervisor_pid):
-            if f"{self.name} {role}" in process_title(pid) and \
-                    blocks_signals(pid) is False:
+        is set by the child itself, shortly after the fork; a standby becomes
+        "business" once it has the lease. The sleeper that holds a child's
+        memory map shares the child's title; all its signals are blocked."""
+        for pid in self.children_titled(role):
+            if role not in MAPPED_ROLES or blocks_signals(pid) is False:
                 return pid
         return None
 
-    def holder_pids(self):
+    def children_titled(self, role):
         return [pid for pid in children_of(self.supervisor_pid)
-                if f"{self.name} business" in process_title(pid) and
-                blocks_signals(pid)]
+                if f"{self.name} {role}" in process_title(pid)]
+
+    def holder_pids(self):
+        return [pid for role in MAPPED_ROLES
+                for pid in self.children_titled(role) if blocks_signals(pid)]
 
     def remember_pids(self):
         todo = [self.process.pid]
@@ -409,8 +429,9 @@ class Service:
         return found
 
     def segments(self):
-        return [path for path in Path("/dev/shm").iterdir()
-                if self.name in path.name]
+        """The arena comes first."""
+        return sorted(path for path in Path("/dev/shm").iterdir()
+                      if self.name in path.name)
 
     def files(self):
         """What stands in its directories, sockets included."""
@@ -419,6 +440,14 @@ class Service:
         if os.path.exists(self.unix_path):
             found.append(Path(self.unix_path))
         return found
+
+    def strays(self):
+        """What stands in state_dir and is not documented to stay there."""
+        state_dir = Path(self.settings["refork_state_dir"])
+        name = re.escape(self.name)
+        kept = re.compile(rf"{name}\.crashes|{name}/quarantine/\d+")
+        return [path for path in state_dir.rglob("*") if not path.is_dir() and
+                not kept.fullmatch(str(path.relative_to(state_dir)))]
 
     def assert_no_process_left(self):
         def gone():
@@ -441,8 +470,25 @@ class Service:
             f"reforkctl {arguments}: {ran.returncode}: {ran.stderr}"
         return ran
 
+    def control_begin(self, *arguments):
+        """The same, running beside the test: a Popen."""
+        return subprocess.Popen(
+            [BUILD / "reforkctl", "-S", self.control_socket(), *arguments],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True)
+
     def status(self):
         return json.loads(self.control("--json", "status").stdout)
+
+    def standby_is_ready(self):
+        """It waits for the lease."""
+        return self.status()["standby_ready"]
+
+    def standby_is_warm(self):
+        """It waits for the lease, and has mapped every page there is."""
+        seen = self.status()
+        return seen["standby_ready"] and \
+            seen["standby_prefaulted_bytes"] >= seen["arena_size_bytes"]
 
     def client(self, **options):
         """A python3-redis client over TCP."""

@@ -4,43 +4,53 @@
 
     storm.py [--kills N] [--seed S] [--connections C]
 
+N counts blows of every kind.
+
 Each connection owns its keys, so it can say in advance what each of its
 requests must answer, byte for byte: a lost, doubled, half-made or reordered
 request shows up as a wrong value. A few counters are incremented by all: the
 values handed out must be 1..N, each exactly once, in rising order per
 connection.
 
-Meanwhile the business child is killed at random moments, 2 to 50 ms after
-the service was last seen to answer: from outside by signals, and from inside
-by DEBUG requests, which die twice and must be answered with -CRASHED. One
-kill follows the next only after a request sent in between was answered, so
-no innocent request is hit twice.
+Meanwhile, 2 to 50 ms after the service was last seen to answer, a blow falls:
+the business child, the network child, the standby or two of them are killed
+from outside; DEBUG requests kill from inside, twice, and must be answered
+with -CRASHED; the worker is upgraded, a child is restarted as planned. One
+blow follows the next only after a request sent in between was answered, so
+no innocent request is hit twice. No connection may be lost, and at the end
+the service occupies what it did at the beginning.
 
 Random choices come from the seed alone; their timing does not.
 """
 import argparse
+import itertools
 import os
 import random
+import re
 import select
+import shutil
 import signal
 import sys
 import tempfile
 import time
 from collections import Counter, deque
 
-from service import PATIENCE_S, ReplyError, Service, encode
+from footprint import anonymous_kib, assert_nothing_has_grown, settled
+from service import PATIENCE_S, Service, encode, parse_info, wait_until
 
 SHARED_COUNTERS = 3
 BIG_BYTES = 400_000     # does not fit the ring: takes the large area
 KILL_AFTER_MS = (2, 50)
+# Network children that end sooner, one after the other, count as killed by
+# what they took over: the connections are dropped in the end.
+NETWORK_FIT_S = 1.3
+# While lives are as short as here, standbys are made seldom. So many of the
+# blows wait for one.
+STANDBY_SHARE = 0.08
 
-SIGNALS = {"SIGKILL": signal.SIGKILL, "SIGSEGV": signal.SIGSEGV,
-           "SIGABRT": signal.SIGABRT}
-# Each of these kills the process that runs it, and the one that retries it.
-POISONS = {"DEBUG SEGFAULT": ("DEBUG", "SEGFAULT"),
-           "DEBUG ABORT": ("DEBUG", "ABORT"),
-           "DEBUG OOPS-IN-TX": ("DEBUG", "OOPS-IN-TX")}
-KILLS = list(SIGNALS) * 2 + list(POISONS)
+# What the service must be told so that nobody is refused for what we do.
+SETTINGS = {"restart_burst": 1000000, "quarantine_client_limit": 0,
+            "upgrade_canary": 0}
 
 
 class Player:
@@ -157,81 +167,252 @@ def shorten(value):
     return text if len(text) < 200 else f"{text[:200]}... ({len(text)})"
 
 
-class Killer:
-    """Kills, waits until the service answers again, and kills again."""
+# ---- blows ----
 
-    def __init__(self, service, seed, kills):
+class Blow:
+    """One thing done to the service, and how to know that it has passed."""
+    deaths = 0              # of business children
+    network_deaths = 0
+    ends_network = False    # a child of its kind, however
+    takes_over = False      # another business child must answer afterwards
+
+    def __init__(self, killer, kind):
+        self.service = killer.service
+        self.killer = killer
+        self.kind = kind
+
+    def strike(self):
+        """False: not now."""
+
+    def is_over(self):
+        return True
+
+
+class KillChild(Blow):
+    role = "business"
+
+    def strike(self):
+        self.victim = self.killer.business_pid if self.role == "business" \
+            else self.service.find_child(self.role)
+        if self.victim is None:
+            return False
+        os.kill(self.victim, SIGNALS[self.kind])
+        return True
+
+
+class KillBusiness(KillChild):
+    deaths = 1
+    takes_over = True
+
+
+class KillNetwork(KillChild):
+    role = "network"
+    network_deaths = 1
+    ends_network = True
+
+    def is_over(self):
+        return self.service.find_child("network") not in (None, self.victim)
+
+
+class KillStandby(KillChild):
+    role = "standby"
+
+
+class KillBoth(KillBusiness):
+    network_deaths = 1
+    ends_network = True
+
+    def strike(self):
+        self.network = self.service.find_child("network")
+        if self.network is None:
+            return False
+        os.kill(self.network, signal.SIGKILL)
+        return super().strike()
+
+    def is_over(self):
+        return self.service.find_child("network") not in (None, self.network)
+
+
+class Poison(Blow):
+    """Kills the process that runs it, and the one that retries it. From a
+    connection of its own: a second one would be its last word."""
+    deaths = 2
+
+    def strike(self):
+        self.wire = self.service.raw()
+        self.wire.send(*self.kind.split())
+        return True
+
+    def is_over(self):
+        if not select.select([self.wire.socket], [], [], 0)[0]:
+            return False
+        reply = str(self.wire.read())
+        assert reply.startswith("CRASHED"), f"{self.kind}: {reply}"
+        self.wire.close()
+        return True
+
+
+class Planned(Blow):
+    """reforkctl, run beside the storm."""
+    takes_over = True
+
+    def strike(self):
+        self.tries = 0
+        self.run()
+        return True
+
+    def run(self):
+        self.tries += 1
+        self.program = self.service.control_begin(
+            *self.killer.command_of(self.kind))
+
+    def is_over(self):
+        if self.program.poll() is None:
+            return False
+        said = self.program.communicate()[1]
+        if self.program.returncode == 0:
+            return True
+        # What an earlier blow has upset is not in order again yet.
+        assert self.tries < PLANNED_TRIES, f"{self.kind}: {said}"
+        time.sleep(0.02)
+        self.run()
+        return False
+
+
+class RestartNetwork(Planned):
+    takes_over = False
+    ends_network = True
+
+
+SIGNALS = {"SIGKILL": signal.SIGKILL, "SIGSEGV": signal.SIGSEGV,
+           "SIGABRT": signal.SIGABRT}
+PLANNED_TRIES = 200
+
+# (kind, how, how often among the others)
+BLOWS = [("SIGKILL", KillBusiness, 4), ("SIGSEGV", KillBusiness, 4),
+         ("SIGABRT", KillBusiness, 2), ("SIGKILL", KillNetwork, 4),
+         ("SIGSEGV", KillNetwork, 1), ("SIGKILL", KillStandby, 1),
+         ("SIGKILL", KillBoth, 1), ("DEBUG SEGFAULT", Poison, 1),
+         ("DEBUG ABORT", Poison, 1), ("DEBUG OOPS-IN-TX", Poison, 1),
+         ("upgrade", Planned, 2), ("restart business", Planned, 1),
+         ("restart network", RestartNetwork, 1)]
+
+
+class Killer:
+    """Strikes, waits until the service answers again, and strikes again."""
+
+    def __init__(self, service, seed, blows, workers):
         self.service = service
         self.random = random.Random(f"{seed}/killer")
-        self.left = kills
-        self.kinds = Counter()
-        self.deaths = 0
+        self.left = blows
+        self.counts = Counter()
+        self.deaths = self.network_deaths = 0
         self.wire = service.raw()
+        self.asked = False
+        self.next = None            # chosen, not struck yet
+        self.blow = None            # struck, not passed yet
         self.at_s = time.monotonic() + 0.05
-        self.victim = None          # killed; its successor is not seen yet
-        self.waits_for = None       # the reply that ends this kill
-        self.killed_at = 0.0
+        self.struck_at = self.network_fit_at = 0.0
+        self.workers = workers
+        self.generation = self.business_pid = 0
+        self.ask()
 
     def done(self):
-        return self.left == 0 and not self.victim and not self.waits_for
+        return self.left == 0 and not self.blow and not self.asked
+
+    def command_of(self, kind):
+        return ["upgrade", next(self.workers)] if kind == "upgrade" \
+            else kind.split()
+
+    def ask(self):
+        self.wire.send("INFO", "refork")
+        self.asked = True
 
     def step(self):
-        if self.waits_for:
-            return
-        if self.victim:
-            self.look_for_successor()
-        elif self.left and time.monotonic() >= self.at_s:
-            self.kill()
+        if self.blow:
+            if not self.asked and self.blow.is_over():
+                self.ask()
+        elif self.left and not self.asked and time.monotonic() >= self.at_s:
+            self.strike()
 
-    def kill(self):
-        pid = self.service.find_child("business")
-        if pid is None:
+    def choose(self):
+        """(the next blow, whether it waits for a standby)"""
+        weights = [weight for _, _, weight in BLOWS]
+        kind, how, _ = self.random.choices(BLOWS, weights)[0]
+        while how.ends_network and time.monotonic() < self.network_fit_at:
+            kind, how, _ = self.random.choices(BLOWS, weights)[0]
+        return how(self, kind), how is KillStandby or \
+            self.random.random() < STANDBY_SHARE
+
+    def strike(self):
+        if not self.next:
+            self.next = self.choose()
+        blow, waits = self.next
+        if waits and not self.service.find_child("standby"):
             return
-        kind = self.random.choice(KILLS)
-        if kind in POISONS:
-            self.wire.send(*POISONS[kind])
-            self.waits_for = b"CRASHED"
-            self.deaths += 2
-        else:
-            os.kill(pid, SIGNALS[kind])
-            self.victim = pid
-            self.deaths += 1
-        self.kinds[kind] += 1
+        if not blow.strike():
+            return
+        self.next = None
+        self.blow = blow
+        self.struck_at = time.monotonic()
+        if blow.ends_network:
+            self.network_fit_at = self.struck_at + NETWORK_FIT_S
         self.left -= 1
-        self.killed_at = time.monotonic()
-
-    def look_for_successor(self):
-        if self.service.find_child("business") not in (None, self.victim):
-            self.victim = None
-            self.wire.send("PING")
-            self.waits_for = b"PONG"
+        self.counts[f"{type(blow).__name__} {blow.kind}"] += 1
+        self.deaths += blow.deaths
+        self.network_deaths += blow.network_deaths
 
     def on_readable(self):
         assert self.wire.receive_once(), "the killer's connection was dropped"
         found = self.wire.try_read()
-        if not found:
+        if found:
+            self.asked = False
+            self.on_info(parse_info(found[0]))
+
+    def on_info(self, info):
+        """Who has answered? Generations only ever rise, and each is one
+        process."""
+        generation, pid = int(info["generation"]), int(info["business_pid"])
+        assert generation >= self.generation, \
+            f"generation {generation} answered after {self.generation}"
+        assert (generation == self.generation) == (pid == self.business_pid), \
+            f"generation {generation} is process {pid}, and " \
+            f"{self.generation} is {self.business_pid}"
+        blow_took = self.blow and self.blow.takes_over
+        if blow_took and pid == self.business_pid:
+            self.ask()      # it has been hit, and does not know it yet
             return
-        reply = found[0]
-        if isinstance(reply, ReplyError):
-            reply = str(reply).split(" ")[0].encode()
-        assert reply == self.waits_for, \
-            f"the killer was answered {reply!r}, not {self.waits_for!r}"
-        self.waits_for = None
+        self.generation, self.business_pid = generation, pid
+        self.blow = None
         self.at_s = time.monotonic() + self.random.uniform(*KILL_AFTER_MS) / 1e3
+
+
+def copies_of_worker(service):
+    """Two builds of the worker, as far as the daemon can know."""
+    paths = [service.directory / f"{service.name}-{letter}.so"
+             for letter in "ab"]
+    for path in paths:
+        shutil.copy(service.settings["refork_worker"], path)
+    return [str(path) for path in paths]
 
 
 class Storm:
     def __init__(self, service, kills, seed, connections=8):
         self.service = service
+        # From the first upgrade on, two workers are loaded.
+        self.workers = itertools.cycle(copies_of_worker(service))
+        service.control("upgrade", next(self.workers))
+        self.before = settled(service)
+        self.memory_kib = None
+        self.settles_at = kills * 9 // 10
         self.handed_out = {f"shared:{i}": [] for i in range(SHARED_COUNTERS)}
         self.players = [Player(service, number, seed, self.handed_out)
                         for number in range(connections)]
-        self.killer = Killer(service, seed, kills)
+        self.killer = Killer(service, seed, kills, self.workers)
         self.took_s = 0.0
 
     def run(self):
-        """Until all kills are done and every reply has arrived."""
-        generation = self.service.status()["generation"]
+        """Until all blows have fallen and every reply has arrived."""
         began = time.monotonic()
         poll = select.epoll()
         by_fd = {}
@@ -247,12 +428,20 @@ class Storm:
             for fd, _ in poll.poll(0.001):
                 by_fd[fd].on_readable()
             self.check_patience()
+            self.look_at_memory()
         poll.close()
         self.took_s = time.monotonic() - began
         self.check_values()
-        seen = self.service.status()["generation"] - generation
-        assert seen >= self.killer.deaths, \
-            f"{self.killer.deaths} deaths, but only {seen} new generations"
+        self.check_counts()
+        for side in [*self.players, self.killer]:
+            side.wire.close()
+        assert_nothing_has_grown(self.service, self.before, self.memory_kib)
+
+    def look_at_memory(self):
+        """The first tenth of the blows may let the supervisor's memory
+        settle."""
+        if self.memory_kib is None and self.killer.left <= self.settles_at:
+            self.memory_kib = anonymous_kib(self.service.supervisor_pid)
 
     def check_patience(self):
         late = time.monotonic() - PATIENCE_S
@@ -261,9 +450,9 @@ class Storm:
                 f"{player.prefix}: {shorten(player.expected[0][0])} was not" \
                 f" answered in {PATIENCE_S} s"
         killer = self.killer
-        assert killer.killed_at > late or killer.done() or \
-            not (killer.victim or killer.waits_for), \
-            f"no answer to the killer in {PATIENCE_S} s"
+        assert not killer.blow or killer.struck_at > late, \
+            f"no answer to the killer in {PATIENCE_S} s after " \
+            f"{killer.blow.kind}"
 
     def check_values(self):
         """The state is exactly what the clients were told."""
@@ -285,19 +474,45 @@ class Storm:
                 count += bool(values)
             compare(("DBSIZE",), count, wire.call("DBSIZE"))
 
+    def check_counts(self):
+        """Each death was seen once, and no two processes were ever one
+        generation, nor one process two."""
+        killer = self.killer
+        expected = {
+            "crashes": killer.deaths + killer.counts["KillStandby SIGKILL"],
+            "network_crashes": killer.network_deaths}
+
+        def counted():
+            seen = self.service.status()
+            # Who dies right after it took over still counts as a standby.
+            return {"crashes": seen["crashes"] + seen["standby_crashes"],
+                    "network_crashes": seen["network_crashes"]}
+        try:
+            wait_until(lambda: counted() == expected, "each death is counted")
+        except AssertionError:
+            raise AssertionError(f"{expected}, but counted: {counted()}")
+        self.standbys = self.service.log().count("the standby took over")
+        assert self.standbys > 0, "no standby took over"
+        pids = {}
+        for pid, generation in re.findall(r" business\[(\d+)\]/(\d+) ",
+                                          self.service.log()):
+            first = pids.setdefault(int(generation), pid)
+            assert first == pid, \
+                f"{first} and {pid} were both generation {generation}"
+        assert list(pids) == sorted(pids), "generations went back"
+
     def report(self):
         kinds = ", ".join(f"{count} {kind}" for kind, count
-                          in sorted(self.killer.kinds.items()))
+                          in sorted(self.killer.counts.items()))
         requests = sum(player.answered for player in self.players)
         pause = max(player.longest_pause_s for player in self.players)
-        return (f"{sum(self.killer.kinds.values())} kills ({kinds}), "
-                f"{self.killer.deaths} deaths in {self.took_s:.1f} s; "
-                f"{requests} requests, {requests / self.took_s:.0f}/s, every "
-                f"reply right; longest pause {pause * 1e3:.1f} ms")
-
-    def close(self):
-        for side in [*self.players, self.killer]:
-            side.wire.close()
+        return (f"{sum(self.killer.counts.values())} blows ({kinds}), "
+                f"{self.killer.deaths} deaths of the business child "
+                f"({self.standbys} answered by a standby) and "
+                f"{self.killer.network_deaths} of the network child in "
+                f"{self.took_s:.1f} s; {requests} requests, "
+                f"{requests / self.took_s:.0f}/s, every reply right; longest "
+                f"pause {pause * 1e3:.1f} ms")
 
 
 def main():
@@ -308,15 +523,14 @@ def main():
     args = parser.parse_args()
     print(f"storm: {args.kills} kills, seed {args.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="refork-storm-") as directory:
-        service = Service(directory, log_level="warning").start()
+        service = Service(directory, log_level="info", **SETTINGS).start()
         try:
             storm = Storm(service, args.kills, args.seed, args.connections)
             storm.run()
-            storm.close()
             print(f"storm: {storm.report()}")
             service.stop()
-        except AssertionError as error:
-            print(f"storm: FAILED with seed {args.seed}: {error}\n"
+        except (AssertionError, OSError, EOFError) as error:
+            print(f"storm: FAILED with seed {args.seed}: {error!r}\n"
                   f"--- end of the log\n{service.log()[-4000:]}")
             return 1
         finally:

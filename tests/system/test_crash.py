@@ -48,14 +48,13 @@ def test_a_request_that_kills_twice_is_answered_and_skipped(service, how):
 
 def test_a_poisoned_pipeline_loses_only_the_poison(service):
     kv = service()
-    with kv.raw() as wire:
-        replies = wire.pipeline([
-            ("SET", "n", 1), ("DEBUG", "SEGFAULT"), ("INCR", "n"),
-            ("DEBUG", "OOPS-IN-TX"), ("DEBUG", "ABORT"), ("INCR", "n"),
-            ("GET", "n")])
+    for how in ("SEGFAULT", "OOPS-IN-TX", "ABORT"):
+        with kv.raw() as wire:
+            replies = wire.pipeline([
+                ("SET", "n", 1), ("DEBUG", how), ("INCR", "n"), ("GET", "n")])
         assert [str(reply).split()[0] if isinstance(reply, ReplyError)
                 else reply for reply in replies] == \
-            [b"OK", "CRASHED", 2, "CRASHED", "CRASHED", 3, b"3"]
+            [b"OK", "CRASHED", 2, b"2"]
 
 
 def test_pipelined_requests_across_crashes_are_answered_once_in_order(service):
@@ -163,21 +162,14 @@ def test_the_port_never_refuses_while_the_network_child_is_replaced(
 
 def test_the_network_child_can_die_with_requests_in_flight(service):
     kv = service()
-    for _ in range(10):
-        acknowledged = 0
-        with kv.raw() as wire:
-            before = int(wire.call("GET", "n") or 0)
+    with kv.raw() as wire:
+        for round_ in range(10):
+            first = round_ * 10000 + 1
             wire.send_raw(b"*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n" * 10000)
-            try:
-                acknowledged = wire.read()
-                os.kill(kv.network_pid, signal.SIGKILL)
-                while True:
-                    acknowledged = wire.read()
-            except (ConnectionError, EOFError):
-                pass
-        with kv.raw() as wire:
-            after = int(wire.call("GET", "n") or 0)
-        assert acknowledged <= after <= before + 10000
+            assert wire.read() == first
+            os.kill(kv.network_pid, signal.SIGKILL)
+            assert [wire.read() for _ in range(9999)] == \
+                list(range(first + 1, first + 10000))
 
 
 def test_both_children_can_die_at_once(service):
@@ -207,22 +199,19 @@ def forkless(tmp_path):
 def test_fork_failing_for_a_while_delays_but_loses_nothing(
         service, tmp_path, role):
     flag, options = forkless(tmp_path)
-    kv = service(**options)
+    kv = service(business_standby=0, **options)
     with kv.raw() as wire:
         wire.call("SET", "key", "value")
         victim = kv.child_titled(role)
         flag.touch()
         os.kill(victim, signal.SIGKILL)
         kv.wait_for_log(rf"{role}.*Resource temporarily unavailable")
-        if role == "network":
-            wire = kv.raw()
         wire.send("GET", "key")     # waits, parked
         time.sleep(0.3)
         assert kv.process.poll() is None
         assert kv.find_child(role) is None
         flag.unlink()
         assert wire.read() == b"value"
-        wire.close()
 
 
 def test_a_lease_whose_holder_broke_its_robust_list_is_taken_over(service):

@@ -345,7 +345,8 @@ def test_dying_in_the_middle_of_a_change_leaves_nothing_of_it(service):
     with kv.raw() as wire:
         wire.pipeline([["SET", str(i), "v"] for i in range(20)])
         wire.call("EXPIRE", "1", "1000")
-        for _ in range(3):
+    for _ in range(3):
+        with kv.raw() as wire:
             with pytest.raises(ReplyError, match="CRASHED"):
                 wire.call("DEBUG", "OOPS-IN-TX")
             assert wire.call("DBSIZE") == 20

@@ -138,7 +138,8 @@ def test_the_supervisor_cannot_touch_the_arena(service):
     kv = service()
     segment = str(kv.segments()[0])
     modes = [line.split()[1] for line in
-             open(f"/proc/{kv.supervisor_pid}/maps") if segment in line]
+             open(f"/proc/{kv.supervisor_pid}/maps")
+             if line.split()[-1] == segment]
     assert modes and all(mode.startswith("---") for mode in modes), modes
 
 
@@ -146,4 +147,4 @@ def test_the_network_child_has_no_mapping_of_the_arena(service):
     kv = service()
     segment = str(kv.segments()[0])
     wait_until(lambda: kv.client().ping(), "it serves")
-    assert segment not in open(f"/proc/{kv.network_pid}/maps").read()
+    assert segment not in open(f"/proc/{kv.network_pid}/maps").read().split()

@@ -9,6 +9,7 @@
 
 #include "scratch_arena.h"
 #include "suite.h"
+#include <conf/conf.h>
 #include <refork/heap.h>
 #include <refork/log.h>
 #include <refork/reply.h>
@@ -365,14 +366,20 @@ static inline int run_desk(void)
 	return done;
 }
 
+static struct conf conf;
+static struct rf_child self;
+
 static inline void init_desk(void)
 {
-	desk = (struct desk){
-		.channel = &channel,
+	self = (struct rf_child){
+		.conf = &conf,
 		.worker = &trial_worker,
+		.channel = &channel,
 		.status = status,
-		.wait = wait_by_hand,
+		.predecessor = -1,
 	};
+	desk_init(&desk, &self);
+	desk.wait = wait_by_hand;
 }
 
 /* As a new process does: with nothing but the arena and the channel. */
@@ -399,6 +406,7 @@ static inline int set_up_sized(uint64_t max_bytes)
 	trial_in_tick = NULL;
 	trial_tick_says = 100;
 	trial_closed_fails = false;
+	conf.quarantine.attempts = 2;
 	if (rf_channel_create(&channel, "unit", REQUEST_BYTES, REPLY_BYTES) !=
 		0)
 		return -1;

@@ -110,6 +110,8 @@ static void arenas_of_all_sizes_can_be_made_and_used(void **state)
 		uint8_t *block;
 
 		assert_int_equal(make(RF_BACKEND_MEMFD, sizes[i]), 0);
+		assert_true(RF_SUPER->marker == 0);
+		rf_arena_publish();
 		assert_int_equal(rf_arena_check(), 0);
 		rf_heap_stats(&stats);
 		assert_int_equal(stats.max_bytes, sizes[i]);
@@ -120,7 +122,6 @@ static void arenas_of_all_sizes_can_be_made_and_used(void **state)
 		memset(block, 1, stats.size_bytes);
 		assert_int_equal(rf_tx_commit(), 0);
 		assert_int_equal(rf_arena_check(), 0);
-		assert_true(RF_SUPER->marker == 0);
 		rf_lease_give();
 		rf_segment_close(&seg);
 	}
@@ -434,6 +435,7 @@ static int serve_in_a_small_tmpfs(void *unused)
 		return 2;
 	if (make(RF_BACKEND_POSIX, 64 * MIB) != 0)
 		return 3;
+	rf_arena_publish();
 	for (;; taken++) {
 		uint8_t *block;
 

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "daemon/fault.c"
+#include "daemon/pin.c"
 #include "daemon/worker_load.c"
 
 static void request(const struct rf_request *req, struct rf_reply *reply)

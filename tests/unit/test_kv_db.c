@@ -390,40 +390,6 @@ static void a_string_cannot_outgrow_its_limit(void **state)
 	kv_string_bytes_max = (size_t)512 << 20;
 }
 
-/* ---- the walker ---- */
-
-static void the_walker_reports_each_planted_fault(void **state)
-{
-	struct rf_dict_entry *entry;
-	struct kv_timer *timer;
-	struct kv_value *value;
-
-	(void)state;
-	set_expiring(10, START_MS, 1000);
-	entry = kv_find(START_MS, key_of(5));
-	timer = kv_timer_of(entry);
-	value = kv_value_of(entry);
-#define PLANT(lvalue, fault)                                                   \
-	do {                                                                   \
-		__typeof__(lvalue) sound = lvalue;                             \
-		lvalue = fault;                                                \
-		assert_int_equal(kv_verify(), -EBADMSG);                       \
-		lvalue = sound;                                                \
-		assert_int_equal(kv_verify(), 0);                              \
-	} while (0)
-	PLANT(value->bytes, 1000);
-	PLANT(value->shape, value->shape + 1);
-	PLANT(value->shape, value->shape + 4096);
-	PLANT(timer->value, NULL);
-	PLANT(timer->entry, kv_find(START_MS, key_of(6)));
-	PLANT(timer->at_ms, timer->at_ms + SLICE_MS);
-	PLANT(*timer->link, timer->next);
-	PLANT(entry->value, value);
-	PLANT(kv_db->wheel.count, 9);
-	PLANT(kv_db->wheel.count, 11);
-#undef PLANT
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -436,7 +402,6 @@ int main(void)
 		TEST(a_tick_does_no_more_than_its_budget),
 		TEST(overwriting_takes_no_block_when_the_text_fits),
 		TEST(a_string_cannot_outgrow_its_limit),
-		TEST(the_walker_reports_each_planted_fault),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -224,6 +224,81 @@ static void two_never_hold_it_however_they_die(void **state)
 	rf_lease_give();
 }
 
+/* ---- given by the dying ---- */
+
+static int give_while_dying(void *unused)
+{
+	(void)unused;
+	if (rf_lease_give_dying())
+		return 1; /* it has none */
+	if (rf_lease_take(1000, false) < 0)
+		return 2;
+	rf_tx_begin();
+	RF_SET(*counter, *counter + 1);
+	if (!rf_lease_give_dying() || rf_lease_give_dying())
+		return 3;
+	say_ready();
+	pause();
+	return 0;
+}
+
+static void what_the_dying_give_is_as_after_a_death(void **state)
+{
+	pid_t child = fork_child(give_while_dying, NULL);
+
+	(void)state;
+	wait_ready();
+	assert_int_equal(rf_lease_lock(1000000, false), RF_LEASE_OWNER_DIED);
+	assert_int_equal(*counter, 1);
+	assert_int_equal(rf_lease_recover(), 1);
+	assert_int_equal(*counter, 0);
+	rf_lease_give();
+	kill_child(child);
+	assert_int_equal(rf_lease_take(0, false), RF_LEASE_CLEAN);
+	rf_lease_give();
+}
+
+static int give_before_it_is_whole(void *unused)
+{
+	(void)unused;
+	if (rf_lease_lock(1000000, false) != RF_LEASE_OWNER_DIED)
+		return 1;
+	return rf_lease_give_dying() ? 2 : 9;
+}
+
+static void a_lease_that_is_not_whole_goes_the_way_of_the_dead(void **state)
+{
+	pid_t child;
+
+	(void)state;
+	child = fork_child(hold_in_a_transaction, NULL);
+	wait_ready();
+	kill_child(child);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(
+			exit_of(run_child(give_before_it_is_whole, NULL)), 9);
+	assert_int_equal(*counter, 1);
+	assert_int_equal(rf_lease_take(0, false), RF_LEASE_OWNER_DIED);
+	assert_int_equal(*counter, 0);
+	rf_lease_give();
+}
+
+static int try_to_give_what_the_parent_has(void *unused)
+{
+	(void)unused;
+	return rf_lease_give_dying() ? 1 : 0;
+}
+
+static void a_fork_of_the_holder_has_nothing_to_give(void **state)
+{
+	(void)state;
+	assert_int_equal(rf_lease_take(0, false), RF_LEASE_CLEAN);
+	assert_int_equal(run_child(try_to_give_what_the_parent_has, NULL), 0);
+	assert_int_equal(rf_lease_holder(), getpid());
+	rf_lease_give();
+	assert_int_equal(rf_lease_holder(), 0);
+}
+
 /* ---- the last word ---- */
 
 /* As if a wild write had broken the list by which the kernel finds what the
@@ -315,6 +390,9 @@ int main(void)
 		TEST(a_clean_takeover_rolls_back_too),
 		TEST(a_waiting_taker_is_woken_by_the_death),
 		TEST(two_never_hold_it_however_they_die),
+		TEST(what_the_dying_give_is_as_after_a_death),
+		TEST(a_lease_that_is_not_whole_goes_the_way_of_the_dead),
+		TEST(a_fork_of_the_holder_has_nothing_to_give),
 		TEST(a_lease_nobody_can_give_is_made_anew_for_the_reaper),
 		TEST(what_no_lock_looks_like_is_made_anew_for_the_reaper),
 		TEST(a_whole_lease_is_not_made_anew),

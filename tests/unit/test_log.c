@@ -98,6 +98,23 @@ static void what_is_beyond_the_level_is_not_said(void **state)
 	assert_said("error: .*warning: .*notice: .*info: .*debug: ");
 }
 
+static void a_level_that_is_followed_changes_at_once(void **state)
+{
+	int shared = RF_LOG_ERROR;
+
+	(void)state;
+	rf_log_follow_level(&shared);
+	listen_to(say_everything);
+	assert_int_equal(writes, 1);
+	shared = RF_LOG_NOTICE;
+	listen_to(say_everything);
+	assert_int_equal(writes, 3);
+	rf_log_set_level(RF_LOG_INFO);
+	shared = RF_LOG_ERROR;
+	listen_to(say_everything);
+	assert_int_equal(writes, 4);
+}
+
 static void levels_have_names(void **state)
 {
 	(void)state;
@@ -191,6 +208,7 @@ int main(void)
 		TEST(a_line_says_when_who_and_what),
 		TEST(the_journal_gets_a_priority_instead_of_the_time),
 		TEST(what_is_beyond_the_level_is_not_said),
+		TEST(a_level_that_is_followed_changes_at_once),
 		TEST(levels_have_names),
 		TEST(a_long_line_is_cut_and_still_a_line),
 		TEST(lines_of_every_length_end_once),

@@ -49,9 +49,11 @@ static void stream_fini(struct stream *s)
 
 static void note_request(struct stream *s, const uint8_t *in)
 {
+	const uint8_t *from = s->req.text ? s->req.text : in;
+
 	for (uint32_t i = 0; i < s->req.argc; i++) {
 		fputc(i ? '|' : '[', s->transcript);
-		fwrite(in + s->req.argv[i].off, 1, s->req.argv[i].bytes,
+		fwrite(from + s->req.argv[i].off, 1, s->req.argv[i].bytes,
 			s->transcript);
 	}
 	if (s->req.argc)

@@ -1,49 +1,54 @@
 /* SPDX-License-Identifier: MIT */
 /* business_main.c -- the business child, from its fork to its end.
  *
- *   take the lease (rolls back) -> bind to the channel (re-publishes)
- *     -> worker's start -> serve
- *     -> [SIGTERM] -> worker's stop -> give the lease
+ *   fork -> prepare (needs no lease) -> [standby: waits] -> takeover -> serve
+ *     -> [SIGTERM, all done] -> worker's stop -> give the lease
+ *     -> [told to leave]     -> worker's stop -> give the lease
  *
- * Nothing that can wait stands before "serve": clients are waiting.
+ * Each one has a stack canary of its own. A forked process has its parent's:
+ * one that dies at the first wrong guess and is forked again with the same
+ * canary and the same addresses answers questions about both, a byte at a
+ * time.
  */
 #include "common/arena.h"
 #include "common/child.h"
 #include "common/super.h"
 #include "conf/conf.h"
+#include "crash.h"
 #include "desk.h"
 #include "holder.h"
+#include "quarantine.h"
+#include "standby.h"
 #include "stats.h"
+#include "takeover.h"
 #include <errno.h>
 #include <refork/log.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/random.h>
 #include <unistd.h>
 
-#define LEASE_WAIT_MS 5000
+#define LEASE_WAIT_US 5000000
 
 static volatile sig_atomic_t asked_to_stop;
 
+/* Without the lease there is nothing to bring to an end. */
 static void on_sigterm(int signal_number)
 {
 	(void)signal_number;
+	if (rf_lease_holder() == 0)
+		_exit(RF_CHILD_EXIT_ASKED);
 	asked_to_stop = 1;
 }
 
-/* SIGTERM is delivered only while we sleep: the hot path is never interrupted,
- * and no wake-up falls between a look and a sleep. */
-static int catch_sigterm(void)
+static void block_sigterm(int how)
 {
-	struct sigaction action = {.sa_handler = on_sigterm};
 	sigset_t term;
 
 	sigemptyset(&term);
 	sigaddset(&term, SIGTERM);
-	if (sigprocmask(SIG_BLOCK, &term, NULL) != 0 ||
-		sigaction(SIGTERM, &action, NULL) != 0)
-		return -errno;
-	return 0;
+	sigprocmask(how, &term, NULL);
 }
 
 static void wait_bell(struct desk *desk, int wait_ms)
@@ -69,34 +74,43 @@ static int watch_bell(int bell)
 	return epoll;
 }
 
-_Noreturn static void give_up(const char *what, int error)
+/* What needs no lease. */
+static void prepare(const struct rf_child *self, struct desk *desk, int *epoll)
 {
-	rf_log(RF_LOG_ERROR, "start: %s: %s; the supervisor tries again later",
-		what, strerror(-error));
-	_exit(RF_CHILD_EXIT_START);
+	struct sigaction term = {.sa_handler = on_sigterm};
+	int error = crash_arm(self);
+
+	if (error == 0 && sigaction(SIGTERM, &term, NULL) != 0)
+		error = -errno;
+	if (error != 0)
+		takeover_give_up("catch signals", error);
+	error = rf_segment_protect(self->arena, true);
+	if (error != 0)
+		takeover_give_up("open the arena", error);
+	rf_arena_use(self->arena);
+	stats_init(self->status);
+	*epoll = watch_bell(self->channel->bell_business);
+	if (*epoll < 0)
+		takeover_give_up("watch the bell", *epoll);
+	desk_init(desk, self);
+	desk->pid = getpid();
+	desk->wait = wait_bell;
+	desk->wait_arg = epoll;
 }
 
-static void take_arena(const struct rf_child *self)
+static int lock_lease(const struct rf_child *self)
 {
-	struct rf_status_business *mine = &self->status->business;
-	int lease, error = rf_segment_protect(self->arena, true);
-	bool unfinished;
+	int lease = self->standby ? standby_wait(self)
+				  : rf_lease_lock(LEASE_WAIT_US,
+					    self->lease_orphaned);
 
-	if (error != 0)
-		give_up("open the arena", error);
-	rf_arena_use(self->arena);
-	/* Its holder is dead: nothing moves any more. */
-	unfinished = self->lease_orphaned && RF_SUPER->log_tail != 0;
-	lease = rf_lease_take(LEASE_WAIT_MS, self->lease_orphaned);
 	if (lease < 0)
-		give_up("take the lease", lease);
-	if (lease == RF_LEASE_OWNER_DIED)
-		rf_status_add(mine->recoveries, 1);
-	if (unfinished)
-		rf_status_add(mine->rolled_back, 1);
-	rf_arena_set_generation(RF_SUPER->generation + 1);
-	rf_log_identify(
-		self->conf->refork.name, "business", RF_SUPER->generation);
+		takeover_give_up("take the lease", lease);
+	/* From here on SIGTERM is delivered only while we sleep: the hot path
+	 * is never interrupted, and no wake-up falls between a look and a
+	 * sleep. */
+	block_sigterm(SIG_BLOCK);
+	return lease;
 }
 
 /* What a new process owes itself, once nobody waits for it. */
@@ -105,90 +119,103 @@ static void settle(const struct rf_child *self)
 	struct rf_status_business *mine = &self->status->business;
 	int error = rf_arena_inherit();
 
-	rf_log(RF_LOG_INFO, "serving, %lld us after the fork",
-		(long long)(rf_status_get(mine->recovery_us)));
+	if (self->standby) {
+		standby_settle();
+		if (self->take_role != NULL)
+			self->take_role(self, "business");
+		rf_log_identify(self->conf->refork.name, "business",
+			RF_SUPER->generation);
+	}
+	rf_log(RF_LOG_INFO, "serving, %llu us after it had the lease",
+		(unsigned long long)rf_status_get(mine->recovery_us));
 	if (error != 0)
 		rf_log(RF_LOG_WARNING,
-			"arena: mlock or madvise: %s; going on "
-			"without",
+			"arena: mlock or madvise: %s; going on without",
 			strerror(-error));
 	error = holder_start(rf_status_get(self->status->supervisor.pid),
 		&mine->mm_holder_pid);
 	if (error != 0)
 		rf_log(RF_LOG_WARNING,
-			"mm holder: clone: %s; recovery from "
-			"the next crash will be slower",
+			"mm holder: clone: %s; recovery from the next crash "
+			"will be slower",
 			strerror(-error));
 }
 
-static void announce(const struct rf_child *self, int64_t from_us)
-{
-	struct rf_status_business *mine = &self->status->business;
-
-	rf_status_set(mine->arena_max_bytes, RF_SUPER->max_bytes);
-	rf_status_set(
-		mine->recovery_us, (uint64_t)(rf_monotonic_us() - from_us));
-	rf_status_set(mine->heartbeat_ms, rf_monotonic_ms());
-	rf_status_set(mine->serving, RF_SUPER->generation);
-	rf_status_set(mine->serving_pid, getpid());
-	rf_bell_ring(self->bell_supervisor);
-}
-
+/* Until SIGTERM and nothing waits, or until told to leave, or -EBADMSG. */
 static int serve(struct desk *desk)
 {
+	struct rf_status_business *mine = &desk->status->business;
 	int done = 0;
 
-	while (done >= 0 && !(desk->stopping && done == 0)) {
+	while (!desk_is_to_leave(desk)) {
+		rf_status_add(mine->rounds, 1);
 		done = desk_round(desk);
 		if (done < 0)
 			break;
 		desk_tick(desk);
-		if (done == 0)
-			desk_sleep(desk);
+		quarantine_run(desk->self, desk);
+		if (done > 0)
+			continue;
+		if (desk->stopping)
+			break;
+		desk_sleep(desk);
 	}
 	return done;
 }
 
-_Noreturn void business_main(const struct rf_child *self)
+/* The worker's last word, and the next one's first. */
+_Noreturn static void leave(const struct rf_child *self)
 {
-	int64_t from_us = rf_monotonic_us();
-	int epoll, error;
-	struct desk desk = {
-		.channel = self->channel,
-		.worker = self->worker,
-		.status = self->status,
-		.wait = wait_bell,
-		.wait_arg = &epoll,
-	};
+	struct rf_status_business *mine = &self->status->business;
 
-	take_arena(self);
-	stats_init(self->status);
-	error = catch_sigterm();
-	if (error != 0)
-		give_up("catch SIGTERM", error);
-	epoll = watch_bell(self->channel->bell_business);
-	if (epoll < 0)
-		give_up("watch the bell", epoll);
-	desk_bind(&desk);
-	if (self->worker->start != NULL) {
-		error = self->worker->start(self->env);
-		if (error != 0)
-			give_up("worker's start hook", error);
-	}
-	error = desk_open(&desk, self->conf->network.max_clients);
-	if (error != 0)
-		give_up("begin with a new channel", error);
-	announce(self, from_us);
-	desk_round(&desk);
+	rf_status_set(mine->phase, (uint32_t)RF_PHASE_STOP);
+	if (self->worker->stop != NULL)
+		self->worker->stop();
+	rf_status_set(mine->phase, (uint32_t)RF_PHASE_NONE);
+	rf_status_set(mine->left_at_us, rf_monotonic_us());
+	rf_lease_give();
+	_exit(RF_CHILD_EXIT_ASKED);
+}
+
+_Noreturn static __attribute__((noinline)) void run(const struct rf_child *self)
+{
+	struct desk desk;
+	int epoll, error;
+
+	prepare(self, &desk, &epoll);
+	takeover_run(&desk, lock_lease(self));
+	error = desk_round(&desk);
 	settle(self);
-	error = serve(&desk);
+	if (error >= 0)
+		error = serve(&desk);
 	if (error == -EBADMSG) {
 		rf_log(RF_LOG_ERROR, "request ring: bytes that are no message; "
 				     "both children start anew");
 		_exit(RF_CHILD_EXIT_CHANNEL);
 	}
-	if (self->worker->stop != NULL)
-		self->worker->stop();
-	rf_lease_give();
-	_exit(RF_CHILD_EXIT_ASKED);
+	leave(self);
+}
+
+/* Where the compiler looks for it. Its first byte in memory is zero: there a
+ * string that overflows must end. On other machines it stands in memory that
+ * libc has made read-only. */
+static inline __attribute__((always_inline)) void set_canary(uintptr_t canary)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("mov %0, %%fs:0x28" : : "r"(canary & ~(uintptr_t)255));
+#else
+	(void)canary;
+#endif
+}
+
+/* It never returns, and so do the functions that have called it: none of them
+ * looks at the canary again. Without random bytes it keeps the old one. */
+__attribute__((no_stack_protector)) _Noreturn void business_main(
+	const struct rf_child *self)
+{
+	uintptr_t canary;
+
+	if (getrandom(&canary, sizeof canary, 0) == sizeof canary)
+		set_canary(canary);
+	run(self);
 }

@@ -9,9 +9,10 @@
  * indices follow later, in batches; desk_open() brings them up to date after a
  * death in between.
  *
- * At most twice. Before a request runs, its position and the number of this
- * attempt are stored in one word that the roll back leaves alone. A message
- * that has killed DESK_ATTEMPTS processes is not run again.
+ * Not for ever. Before a request runs, its position and the number of this
+ * attempt are stored in one word that the roll back leaves alone. A request
+ * that has killed quarantine.attempts processes is not run again: it is put
+ * aside and answered with an error.
  *
  *   desk_open       desk_round
  *   (republish) --> attempt -> begin -> handler -> reply_end -> commit --> next
@@ -20,15 +21,20 @@
  */
 #include "desk.h"
 #include "common/super.h"
+#include "conf/conf.h"
+#include "in_work.h"
+#include "messages.h"
+#include "quarantine.h"
 #include <errno.h>
 #include <refork/heap.h>
 #include <refork/log.h>
 #include <refork/tx.h>
-#include <stdlib.h>
 
 #define ROUND_MESSAGES 256 /* until replies are shown with a bell */
 #define SHOW_MESSAGES  16  /* until they are shown without one */
 #define TICK_MS	       100
+/* Deaths that putting a request aside may cost. */
+#define PUT_ASIDE_TRIES 2
 
 #define MINE (&RF_SUPER->desk)
 
@@ -49,22 +55,6 @@ static const struct {
 	{0, "ERR the request could not be committed"},
 };
 
-static const char no_reply_text[] =
-	"ERR the worker's handler gave no reply to this request";
-
-static const char crashed_text[] =
-	"CRASHED this request ended the business process twice and was "
-	"skipped; nothing of it took effect";
-
-/* One message of the ring, while it is worked on. */
-struct job {
-	struct desk *desk;
-	struct rf_msg msg; /* a copy, checked */
-	const uint8_t *payload;
-	size_t bytes;
-	unsigned attempt;
-};
-
 /* Store the number of this attempt before it can do harm. */
 static unsigned count_attempt(uint64_t pos)
 {
@@ -76,185 +66,11 @@ static unsigned count_attempt(uint64_t pos)
 	return (unsigned)count;
 }
 
-static void answer_error(
-	struct desk *desk, uint64_t conn_id, const char *text, bool last_word)
+/* It was given up, and that says nothing of it. */
+static void take_attempt_back(void)
 {
-	reply_begin(conn_id);
-	rf_reply_bytes(&desk->reply, text, strlen(text));
-	if (last_word)
-		rf_reply_close(&desk->reply);
-	reply_end(RF_MSG_ERROR);
+	MINE->attempt--;
 }
-
-/* ---- what the messages mean; each runs inside a transaction ---- */
-
-static void end_conn(struct desk *desk, struct rf_conn *conn, unsigned attempt)
-{
-	if (desk->worker->closed != NULL && attempt <= DESK_CLOSED_ATTEMPTS)
-		desk->worker->closed(conn);
-	conns_close(conn);
-}
-
-static int on_open(struct job *job)
-{
-	if (job->attempt > DESK_ATTEMPTS)
-		return 0;
-	if (conns_open(job->msg.conn_id, (const char *)job->payload, job->bytes,
-		    job->desk->now_ms) == NULL)
-		rf_log(RF_LOG_WARNING,
-			"connection %llu: no memory for its "
-			"record; its requests will be refused",
-			(unsigned long long)rf_conn_serial(job->msg.conn_id));
-	return 0;
-}
-
-static int on_close(struct job *job)
-{
-	struct rf_conn *conn = conns_find(job->msg.conn_id);
-
-	if (conn != NULL)
-		end_conn(job->desk, conn, job->attempt);
-	return 0;
-}
-
-/* The hook may fail (a full arena), but the connection has ended all the same.
- * Needs a transaction. */
-static void forget_conn(struct rf_conn *conn, int error)
-{
-	rf_log(RF_LOG_WARNING,
-		"connection %llu: the worker's closed hook failed: %s; what "
-		"it kept for the connection stays in the arena",
-		(unsigned long long)rf_conn_serial(conn->id), strerror(-error));
-	conns_close(conn);
-}
-
-/* A transaction each: thousands may have been open. */
-static void end_all_conns(struct desk *desk, unsigned attempt)
-{
-	struct rf_conn *conn;
-	int error;
-
-	for (size_t slot = 0; (conn = conns_next(&slot)) != NULL; slot++) {
-		rf_tx_begin();
-		reply_begin(0);
-		end_conn(desk, conn, attempt);
-		error = rf_tx_commit();
-		if (rf_likely(error == 0))
-			continue;
-		rf_tx_begin();
-		forget_conn(conn, error);
-		RF_CHECK(rf_tx_commit() == 0);
-	}
-}
-
-static int on_reset(struct job *job)
-{
-	(void)job; /* the work was done before its transaction */
-	return 0;
-}
-
-static bool args_make_room(struct desk *desk, uint32_t count)
-{
-	struct rf_bytes *args;
-
-	if (count <= desk->args_room)
-		return true;
-	args = realloc(desk->args, count * sizeof *args);
-	if (args == NULL)
-		return false;
-	desk->args = args;
-	desk->args_room = count;
-	return true;
-}
-
-/* The arguments stay where they are; only their places are taken down. The
- * lengths are another process's: each is read once and held against the end. */
-static int take_args(struct job *job, uint32_t *argc)
-{
-	const uint8_t *at = job->payload;
-	size_t rest = job->bytes;
-	uint32_t count;
-
-	if (rest < sizeof count)
-		return -EBADMSG;
-	memcpy(&count, at, sizeof count);
-	rest -= sizeof count;
-	if (count == 0 || count > rest / sizeof(uint32_t))
-		return -EBADMSG;
-	if (!args_make_room(job->desk, count))
-		return -ENOMEM;
-	rest -= count * sizeof(uint32_t);
-	at += sizeof count;
-	for (uint32_t i = 0; i < count; i++) {
-		const uint8_t *bytes = job->payload + job->bytes - rest;
-		uint32_t length;
-
-		memcpy(&length, at + i * sizeof length, sizeof length);
-		if (length > rest)
-			return -EBADMSG;
-		job->desk->args[i] =
-			(struct rf_bytes){(const char *)bytes, length};
-		rest -= length;
-	}
-	*argc = count;
-	return 0;
-}
-
-static int on_request(struct job *job)
-{
-	struct desk *desk = job->desk;
-	enum rf_msg_type type = RF_MSG_REPLY;
-	struct rf_request request = {
-		.conn = conns_find(job->msg.conn_id),
-		.attempt = job->attempt,
-		.now_ms = desk->now_ms,
-	};
-	int error;
-
-	if (rf_unlikely(request.conn == NULL)) {
-		answer_error(desk, job->msg.conn_id,
-			"ERR no memory for this connection's record", true);
-		return 0;
-	}
-	if (rf_unlikely(job->attempt > DESK_ATTEMPTS)) {
-		rf_log(RF_LOG_ERROR,
-			"request of %s at %llu: ended the process "
-			"%d times; skipped, answered with -CRASHED",
-			request.conn->peer,
-			(unsigned long long)MINE->request_pos, DESK_ATTEMPTS);
-		answer_error(desk, request.conn->id, crashed_text, false);
-		RF_SET(MINE->quarantined, MINE->quarantined + 1);
-		return 0;
-	}
-	error = take_args(job, &request.argc);
-	if (rf_unlikely(error == -EBADMSG))
-		return error;
-	if (rf_unlikely(error != 0)) {
-		rf_tx_fail(error);
-		return 0;
-	}
-	request.argv = desk->args;
-	desk->worker->request(&request, &desk->reply);
-	if (rf_unlikely(desk->reply.bytes == 0 && !desk->reply.nothing &&
-			desk->reply.flags == 0)) {
-		rf_reply_bytes(
-			&desk->reply, no_reply_text, sizeof no_reply_text - 1);
-		type = RF_MSG_ERROR;
-	}
-	/* What came in behind a last word finds no connection to run for. */
-	if (rf_unlikely(desk->reply.flags & RF_MSG_LAST_WORD))
-		end_conn(desk, request.conn, job->attempt);
-	reply_end(type);
-	rf_status_add(desk->status->business.requests, 1);
-	return 0;
-}
-
-static int (*const handlers[RF_MSG_TYPE_COUNT])(struct job *job) = {
-	[RF_MSG_RESET] = on_reset,
-	[RF_MSG_OPEN] = on_open,
-	[RF_MSG_CLOSE] = on_close,
-	[RF_MSG_REQUEST] = on_request,
-};
 
 /* ---- one transaction per message ---- */
 
@@ -278,33 +94,48 @@ static int refuse(const struct job *job, uint64_t next, int error)
 {
 	struct rf_conn *conn = conns_find(job->msg.conn_id);
 
-	if (error == -EINTR)
+	if (error == -EINTR && desk_must_end(job->desk)) {
+		take_attempt_back();
 		return error;
+	}
 	rf_tx_begin();
 	if (job->msg.type == RF_MSG_REQUEST)
-		answer_error(job->desk, job->msg.conn_id, refusal_text(error),
-			false);
+		messages_error(
+			job->desk, job->msg.conn_id, refusal_text(error), 0);
 	if (job->msg.type == RF_MSG_CLOSE && conn != NULL)
-		forget_conn(conn, error);
+		messages_forget_conn(conn, error);
 	move_on(next);
 	RF_CHECK(rf_tx_commit() == 0);
 	return 0;
 }
 
+/* Outside of its transaction, which must not wait for a disk. Should that kill
+ * too, it is skipped without. */
+static void put_aside(const struct job *job)
+{
+	struct rf_crash_request what = {0};
+
+	if (job->msg.type != RF_MSG_REQUEST ||
+		job->attempt > job->attempts_max + PUT_ASIDE_TRIES)
+		return;
+	in_work_describe(job->desk->channel, &what);
+	what.attempt = job->attempts_max;
+	quarantine_keep(job->desk->self, &what, job->payload, job->bytes);
+}
+
 static int work(struct job *job)
 {
 	uint64_t next = MINE->request_pos + job->msg.ring_bytes;
-	int (*handler)(struct job *) = handlers[job->msg.type];
 	int error;
 
-	if (rf_unlikely(handler == NULL))
-		return -EBADMSG;
 	job->attempt = count_attempt(MINE->request_pos);
+	if (rf_unlikely(job->attempt > job->attempts_max))
+		put_aside(job);
 	if (rf_unlikely(job->msg.type == RF_MSG_RESET))
-		end_all_conns(job->desk, job->attempt);
+		messages_end_all_conns(job->desk, job->attempt);
 	rf_tx_begin();
 	reply_begin(job->msg.conn_id);
-	error = handler(job);
+	error = messages[job->msg.type].run(job);
 	if (rf_unlikely(error != 0)) {
 		rf_tx_abort();
 		return error;
@@ -314,6 +145,18 @@ static int work(struct job *job)
 	move_on(next);
 	error = rf_tx_commit();
 	return rf_likely(error == 0) ? 0 : refuse(job, next, error);
+}
+
+static int work_watched(struct job *job)
+{
+	int error;
+
+	if (rf_unlikely(messages[job->msg.type].run == NULL))
+		return -EBADMSG;
+	desk_work_begins(job->desk, messages[job->msg.type].phase);
+	error = work(job);
+	desk_work_ends(job->desk);
+	return error;
 }
 
 /* ---- batches ---- */
@@ -359,13 +202,22 @@ static int next_job(struct desk *desk, struct job *job)
 	return 1;
 }
 
+/* Read anew each round: a reload may have changed it. */
+static unsigned attempts_max(const struct desk *desk)
+{
+	return (unsigned)rf_status_get(desk->self->conf->quarantine.attempts);
+}
+
 int desk_round(struct desk *desk)
 {
 	struct job job;
 	int done, error = 0;
 
 	desk->now_ms = rf_now_ms();
+	job.attempts_max = attempts_max(desk);
 	for (done = 0; done < ROUND_MESSAGES && error == 0; done++) {
+		if (desk_is_to_leave(desk))
+			break;
 		if (done % RF_AHEAD_MAX == 0)
 			ahead_look(desk);
 		error = next_job(desk, &job);
@@ -373,7 +225,7 @@ int desk_round(struct desk *desk)
 			break;
 		error = reply_wait_room();
 		if (error == 0)
-			error = work(&job);
+			error = work_watched(&job);
 		if (done % SHOW_MESSAGES == SHOW_MESSAGES - 1)
 			show_replies(desk, false);
 	}
@@ -392,6 +244,7 @@ void desk_tick(struct desk *desk)
 	if (desk->now_ms < desk->tick_at_ms &&
 		desk->tick_at_ms - desk->now_ms <= TICK_MS)
 		return;
+	desk_work_begins(desk, RF_PHASE_TICK);
 	rf_tx_begin();
 	reply_begin(0);
 	again_ms = desk->worker->tick(desk->now_ms);
@@ -401,6 +254,7 @@ void desk_tick(struct desk *desk)
 	if (again_ms > TICK_MS)
 		again_ms = TICK_MS;
 	desk->tick_at_ms = desk->now_ms + again_ms;
+	desk_work_ends(desk);
 	show_all(desk);
 }
 
@@ -424,12 +278,22 @@ void desk_sleep(struct desk *desk)
 
 /* ---- taking over ---- */
 
+void desk_init(struct desk *desk, const struct rf_child *self)
+{
+	*desk = (struct desk){
+		.self = self,
+		.channel = self->channel,
+		.worker = self->worker,
+		.status = self->status,
+	};
+}
+
 /* A new channel: its connections are not those of the old one. The attempt
  * word is not logged, so it goes first; the epoch, which says that all of this
  * is done, comes with the positions. */
 static int start_epoch(struct desk *desk)
 {
-	end_all_conns(desk, count_attempt(EPOCH_POS));
+	messages_end_all_conns(desk, count_attempt(EPOCH_POS));
 	MINE->attempt = 0;
 	rf_tx_begin();
 	RF_SET(MINE->request_pos, 0);

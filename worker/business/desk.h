@@ -3,12 +3,8 @@
 #ifndef DESK_H
 #define DESK_H
 
-#include "common/channel.h"
-#include "common/status.h"
-#include <refork/worker.h>
+#include "common/child.h"
 
-/* Times a request may run before it is answered with -CRASHED instead. */
-#define DESK_ATTEMPTS 2
 /* Times that the worker's `closed` may run for one message. More: skipping it
  * loses memory, and the deaths may have been none of its doing. */
 #define DESK_CLOSED_ATTEMPTS 4
@@ -26,6 +22,8 @@ struct rf_reply {
 
 /* Process-local; what must survive stands in struct rf_desk (super.h). */
 struct desk {
+	const struct rf_child *self;
+	int32_t pid; /* ours, by which we may be told to leave */
 	struct rf_channel *channel;
 	const struct rf_worker *worker;
 	struct rf_status_shm *status;
@@ -50,6 +48,35 @@ struct desk {
 	void *wait_arg;
 };
 
+/* All that self says stands in the desk then, and nothing else. */
+void desk_init(struct desk *desk, const struct rf_child *self);
+
+/* The supervisor wants another process to go on from here, at once. */
+static inline bool desk_is_to_leave(const struct desk *desk)
+{
+	int32_t who = rf_status_get(desk->status->supervisor.leave_pid);
+
+	return rf_unlikely(who != 0) && who == desk->pid;
+}
+
+static inline bool desk_must_end(const struct desk *desk)
+{
+	return desk->stopping || desk_is_to_leave(desk);
+}
+
+/* What the watchdog looks at: see struct rf_status_business. */
+static inline void desk_work_begins(struct desk *desk, enum rf_phase phase)
+{
+	rf_status_set(desk->status->business.phase, (uint32_t)phase);
+	rf_status_add(desk->status->business.work, 1);
+}
+
+static inline void desk_work_ends(struct desk *desk)
+{
+	rf_status_add(desk->status->business.work, 1);
+	rf_status_set(desk->status->business.phase, (uint32_t)RF_PHASE_IDLE);
+}
+
 /* Bind to the channel after the lease was taken: show what the last holder had
  * committed but not published. Calls no hook of the worker. */
 void desk_bind(struct desk *desk);
@@ -59,9 +86,10 @@ void desk_bind(struct desk *desk);
  * there is any. 0 or -errno. */
 int desk_open(struct desk *desk, size_t clients_max);
 
-/* Run what waits, up to a bounded batch. Returns the number of messages, or
- * -EBADMSG when the ring holds bytes that are no message, or -EINTR when asked
- * to stop while waiting for room. */
+/* Run what waits, up to a bounded batch, or until told to leave. Returns the
+ * number of messages, or -EBADMSG when the ring holds bytes that are no
+ * message, or -EINTR when asked to end while waiting for room: the message is
+ * then as if it had not been begun. */
 int desk_round(struct desk *desk);
 
 /* Run the worker's tick when it is due. */

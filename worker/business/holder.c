@@ -13,6 +13,9 @@
  * either succeeds or never returns (a failing one would write our errno).
  */
 #include "holder.h"
+
+#include "common/child.h"
+
 #include <errno.h>
 #include <linux/futex.h>
 #include <sched.h>
@@ -47,7 +50,7 @@ int holder_start(int32_t supervisor, int32_t *pid)
 	parent = supervisor;
 	/* Its name from its first instruction on. */
 	prctl(PR_GET_NAME, name);
-	prctl(PR_SET_NAME, "refork-mmhold");
+	prctl(PR_SET_NAME, RF_HOLDER_NAME);
 
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &old); /* inherited by the holder */

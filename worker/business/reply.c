@@ -22,6 +22,9 @@
 #define LARGE_KEEP_BYTES ((size_t)1 << 20)
 #define LARGE_IDLE_MS	 1000
 
+/* Also how often the heartbeat is then heard. */
+#define READER_WAIT_MS 100
+
 static struct desk *desk;
 
 void reply_init(struct desk *the_desk)
@@ -43,14 +46,22 @@ static void show_committed(void)
 		rf_bell_ring(desk->channel->bell_network);
 }
 
+/* The time that the reader takes is not the request's: the watchdog is to see
+ * another number. */
+static void wait_for_reader(void)
+{
+	desk->wait(desk, READER_WAIT_MS);
+	rf_status_add(desk->status->business.work, 2);
+}
+
 /* Until `need` bytes of the ring are free. */
 static int wait_room(size_t need)
 {
 	while (rf_ring_room(ring(), MINE->reply_pos) < need) {
 		show_committed();
 		if (rf_ring_wait_room(ring(), MINE->reply_pos, need))
-			desk->wait(desk, 1000);
-		if (desk->stopping)
+			wait_for_reader();
+		if (desk_must_end(desk))
 			return -EINTR;
 	}
 	return 0;
@@ -76,8 +87,8 @@ static int wait_large(void)
 		show_committed();
 		if (rf_ring_wait_room(ring(), MINE->reply_pos, SIZE_MAX) &&
 			!large_is_free())
-			desk->wait(desk, 1000);
-		if (desk->stopping)
+			wait_for_reader();
+		if (desk_must_end(desk))
 			return -EINTR;
 	}
 	return 0;

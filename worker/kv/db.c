@@ -120,36 +120,64 @@ bool kv_bury_step(size_t budget)
 	return kv_db->dead != NULL;
 }
 
-/* ---- the walker ---- */
+/* ---- the walker ----
+ *
+ * No pointer is followed before the heap has said that it is a block. */
 
 struct walk {
 	uint64_t timed;
+	bool dead; /* the wheel has forgotten their timers */
 	int error;
 };
 
-static void check_entry(struct rf_dict_entry *entry, void *context)
+static const char *timer_fault(const struct rf_dict_entry *entry, bool dead)
 {
 	const struct kv_timer *timer = kv_timer_of(entry);
-	const struct kv_value *value = kv_value_of(entry);
-	struct walk *walk = context;
-	const char *what = NULL;
 
-	walk->timed += timer != NULL;
-	if (value == NULL || (uintptr_t)value % 16 != 0)
-		what = "has no value";
-	else if ((value->shape & KV_SHAPE_KIND) != KV_STRING)
-		what = "has a value of an unknown kind";
-	else if (value->bytes > kv_value_room(value) ||
-		 (value->shape & ~KV_SHAPE_KIND) > rf_usable(value))
-		what = "has a value larger than its block";
-	else if (timer != NULL && timer->entry != entry)
-		what = "has the timer of another key";
+	if (timer == NULL)
+		return NULL;
+	if (!rf_is_block(timer, sizeof *timer))
+		return "has a timer that is no block";
+	if (timer->entry != entry)
+		return "has the timer of another key";
+	if (!dead && !kv_timer_hangs(timer))
+		return "has a timer that does not hang in the wheel";
+	return NULL;
+}
+
+static const char *value_fault(const struct kv_value *value)
+{
+	if (!rf_is_block(value, sizeof *value))
+		return "has no value";
+	if ((value->shape & KV_SHAPE_KIND) != KV_STRING)
+		return "has a value of an unknown kind";
+	if ((value->shape & ~KV_SHAPE_KIND) < sizeof *value ||
+		!rf_is_block(value, value->shape & ~KV_SHAPE_KIND) ||
+		value->bytes > kv_value_room(value))
+		return "has a value larger than its block";
+	return NULL;
+}
+
+static void check_entry(struct rf_dict_entry *entry, void *context)
+{
+	struct walk *walk = context;
+	const char *what = timer_fault(entry, walk->dead);
+
+	walk->timed += kv_timer_of(entry) != NULL;
+	if (what == NULL)
+		what = value_fault(kv_value_of(entry));
 	if (what == NULL)
 		return;
 	rf_log(RF_LOG_ERROR, "kv check: key '%.*s' %s",
 		entry->key_bytes < 64 ? (int)entry->key_bytes : 64, entry->key,
 		what);
 	walk->error = -EBADMSG;
+}
+
+static int damaged(const char *what)
+{
+	rf_log(RF_LOG_ERROR, "kv check: %s", what);
+	return -EBADMSG;
 }
 
 static int check_keys(const struct kv_keys *keys, struct walk *walk)
@@ -165,14 +193,47 @@ static int check_keys(const struct kv_keys *keys, struct walk *walk)
 	return walk->error;
 }
 
+static bool is_keys(const struct kv_keys *keys)
+{
+	return rf_is_block(keys, sizeof *keys);
+}
+
+/* A list that bites its tail is found by a second walker at half the speed. */
+static int check_dead(void)
+{
+	const struct kv_keys *slow = kv_db->dead;
+	struct walk walk = {.dead = true};
+	bool step = false;
+	int error = 0;
+
+	for (const struct kv_keys *at = kv_db->dead; at != NULL && error == 0;
+		at = at->next) {
+		if (!is_keys(at))
+			return damaged("a flushed dict is no block");
+		error = check_keys(at, &walk);
+		if (step)
+			slow = slow->next;
+		step = !step;
+		if (at->next != NULL && at->next == slow)
+			return damaged("the list of flushed dicts is a ring");
+	}
+	return error;
+}
+
 int kv_verify(void)
 {
-	struct walk live = {0}, dead = {0};
-	int error = check_keys(kv_db->keys, &live);
+	struct walk live = {0};
+	int error;
 
-	for (const struct kv_keys *at = kv_db->dead; error == 0 && at != NULL;
-		at = at->next)
-		error = check_keys(at, &dead);
+	if (!is_keys(kv_db->keys))
+		return damaged("the keys are in no block");
+	if (kv_db->spare != NULL &&
+		(!is_keys(kv_db->spare) ||
+			rf_dict_count(&kv_db->spare->dict) != 0))
+		return damaged("the spare dict is none, or not empty");
+	error = check_keys(kv_db->keys, &live);
+	if (error == 0)
+		error = check_dead();
 	if (error == 0)
 		error = kv_wheel_check();
 	if (error == 0 && live.timed != kv_db->wheel.count) {

@@ -199,6 +199,8 @@ bool kv_wheel_step(int64_t now_ms, size_t budget);
 void kv_wheel_reset(void);
 /* -EBADMSG after rf_log. */
 int kv_wheel_check(void);
+/* Something that may do so points to this timer. */
+bool kv_timer_hangs(const struct kv_timer *timer);
 /* The instant an expiry of `count` units (1000: seconds) from `base_ms` stands
  * for. false: it does not fit. */
 bool kv_instant(int64_t count, int64_t unit, int64_t base_ms, int64_t *at_ms);

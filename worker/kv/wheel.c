@@ -169,22 +169,50 @@ static int bad(const struct kv_timer *timer, const char *what)
 	return -EBADMSG;
 }
 
+/* A word that may point to a timer: of the wheel, or `next` of a timer. */
+static bool is_link(struct kv_timer *const *link)
+{
+	const struct kv_wheel *wheel = &kv_db->wheel;
+	size_t off = (size_t)((const char *)link - (const char *)wheel->slots);
+
+	_Static_assert(offsetof(struct kv_timer, next) == 0, "first");
+	return link == &wheel->taken ||
+	       (off < sizeof wheel->slots && off % sizeof *link == 0) ||
+	       rf_is_block(link, sizeof **link);
+}
+
+bool kv_timer_hangs(const struct kv_timer *timer)
+{
+	return is_link(timer->link) && *timer->link == timer;
+}
+
+static const char *fault_of(const struct kv_timer *timer)
+{
+	if (!rf_is_block(timer->entry, sizeof *timer->entry) ||
+		kv_timer_of(timer->entry) != timer)
+		return "is not the timer of its key";
+	return NULL;
+}
+
 static int check_list(struct kv_timer *const *list, uint64_t *seen)
 {
 	struct kv_timer *const *link = list;
 
 	for (; *link != NULL; link = &(*link)->next) {
 		const struct kv_timer *timer = *link;
-		int64_t slice = timer->at_ms >> SLICE_SHIFT;
+		const char *fault;
+		int64_t slice;
 
-		if ((uintptr_t)timer % 16 != 0)
+		if (!rf_is_block(timer, sizeof *timer))
 			return bad(timer, "not a timer");
 		if (++*seen > kv_db->wheel.count)
 			return bad(timer, "more timers than counted");
 		if (timer->link != link)
 			return bad(timer, "does not know what points to it");
-		if (kv_timer_of(timer->entry) != timer)
-			return bad(timer, "is not the timer of its key");
+		fault = fault_of(timer);
+		if (fault != NULL)
+			return bad(timer, fault);
+		slice = timer->at_ms >> SLICE_SHIFT;
 		if (slice >= kv_db->wheel.next && list != &kv_db->wheel.taken &&
 			list_of(slice) != list)
 			return bad(timer, "hangs in the wrong list");
@@ -196,8 +224,12 @@ int kv_wheel_check(void)
 {
 	const struct kv_wheel *wheel = &kv_db->wheel;
 	uint64_t seen = 0;
-	int error = check_list(&wheel->taken, &seen);
+	int error;
 
+	/* What is counted up to must be a number that ends. */
+	if (wheel->count > rf_heap_used() / sizeof(struct kv_timer))
+		return bad(NULL, "more are counted than the heap has room for");
+	error = check_list(&wheel->taken, &seen);
 	for (size_t i = 0; error == 0 && i < KV_WHEEL_SLOTS; i++)
 		error = check_list(&wheel->slots[i], &seen);
 	if (error == 0 && seen != wheel->count)

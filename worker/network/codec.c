@@ -28,11 +28,13 @@ void codec_request_reset(struct codec_request *req)
 	req->done = 0;
 	req->seen = 0;
 	req->error[0] = '\0';
+	req->text = NULL;
 }
 
 void codec_request_fini(struct codec_request *req)
 {
 	free(req->argv);
+	free(req->text_memory);
 	*req = (struct codec_request){0};
 }
 
@@ -65,21 +67,40 @@ int codec_request_add(struct codec_request *req, size_t off, size_t bytes)
 	return 0;
 }
 
+int codec_request_text(struct codec_request *req, size_t bytes)
+{
+	if (bytes > req->text_room) {
+		uint8_t *memory = realloc(req->text_memory, bytes);
+
+		if (!memory)
+			return -ENOMEM;
+		req->text_memory = memory;
+		req->text_room = bytes;
+	}
+	req->text = req->text_memory;
+	return 0;
+}
+
 int codec_request_copy(
 	struct codec_request *to, const struct codec_request *from)
 {
-	struct codec_arg *argv;
-	uint32_t room;
+	struct codec_request own;
 
 	if (to->argv_room < from->argc && grow(to, from->argv_room))
 		return -ENOMEM;
-	argv = to->argv;
-	room = to->argv_room;
+	if (from->text && codec_request_text(to, from->text_room))
+		return -ENOMEM;
+	own = *to;
 	*to = *from;
-	to->argv = argv;
-	to->argv_room = room;
+	to->argv = own.argv;
+	to->argv_room = own.argv_room;
+	to->text_memory = own.text_memory;
+	to->text_room = own.text_room;
+	to->text = from->text ? to->text_memory : NULL;
+	if (from->text)
+		memcpy(to->text, from->text, from->text_room);
 	if (from->argc)
-		memcpy(argv, from->argv, from->argc * sizeof(*argv));
+		memcpy(to->argv, from->argv, from->argc * sizeof(*to->argv));
 	return 0;
 }
 
@@ -87,6 +108,7 @@ void codec_payload_write(
 	uint8_t *out, const struct codec_request *req, const uint8_t *in)
 {
 	uint8_t *to = out + sizeof(uint32_t) * (1 + (size_t)req->argc);
+	const uint8_t *from = req->text ? req->text : in;
 
 	memcpy(out, &req->argc, sizeof(uint32_t));
 	for (uint32_t i = 0; i < req->argc; i++) {
@@ -94,7 +116,7 @@ void codec_payload_write(
 
 		out += sizeof(uint32_t);
 		memcpy(out, &arg->bytes, sizeof(uint32_t));
-		memcpy(to, in + arg->off, arg->bytes);
+		memcpy(to, from + arg->off, arg->bytes);
 		to += arg->bytes;
 	}
 }

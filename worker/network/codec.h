@@ -4,6 +4,7 @@
  * A codec is pure: no sockets, no rings, no clock. It reads what has arrived
  * of one request, remembers how far it got, and says when the request is
  * whole. The arguments stay where they arrived; it only says where they are.
+ * The input is never changed: another process may have to read it again.
  */
 #ifndef NETWORK_CODEC_H
 #define NETWORK_CODEC_H
@@ -17,7 +18,7 @@
 #define CODEC_ERROR_MAX 96
 
 struct codec_arg {
-	uint32_t off; /* from the first byte of the request */
+	uint32_t off; /* from the first byte of the request, or of `text` */
 	uint32_t bytes;
 };
 
@@ -33,7 +34,12 @@ struct codec_request {
 	/* Valid when it said CODEC_ERROR: "ERR Protocol error: ..." */
 	char error[CODEC_ERROR_MAX];
 
+	/* Arguments that do not stand in the input as they are; else NULL. */
+	uint8_t *text;
+
 	/* The codec's own: */
+	uint8_t *text_memory;
+	size_t text_room;
 	uint32_t argv_room;
 	uint32_t argc_declared;
 	uint32_t body_bytes; /* of the argument that is arriving */
@@ -57,10 +63,9 @@ struct codec {
 
 	/* Read on. `in` is the first byte of the request, `bytes` all that has
 	 * arrived since; both may differ from the last call's as long as the
-	 * bytes already given are the same. May rewrite the bytes of the
-	 * request in place. The result depends on the bytes alone, not on
-	 * how they were cut. */
-	enum codec_result (*parse)(struct codec_request *req, uint8_t *in,
+	 * bytes already given are the same. The result depends on the bytes
+	 * alone, not on how they were cut. */
+	enum codec_result (*parse)(struct codec_request *req, const uint8_t *in,
 		size_t bytes, const struct codec_limits *limits);
 
 	/* Give an error text ("OOM out of memory") its form on the wire. `out`
@@ -80,6 +85,9 @@ void codec_request_fini(struct codec_request *req);
 /* Copy a half-arrived request. 0 or -ENOMEM. */
 int codec_request_copy(
 	struct codec_request *to, const struct codec_request *from);
+
+/* For codecs: room for `bytes` in req->text. 0 or -ENOMEM. */
+int codec_request_text(struct codec_request *req, size_t bytes);
 
 /* For codecs: note one more argument. 0 or -ENOMEM. */
 int codec_request_add(struct codec_request *req, size_t off, size_t bytes);

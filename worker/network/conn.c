@@ -3,7 +3,7 @@
  *
  *         conn_open          conn_serve           conn_finish
  *   FREE -----------> OPENING ----------> SERVING -----------> FINISHING
- *    ^                   |                   |    conn_break     |  |
+ *    ^                   |                   |      conn_owe     |  |
  *    |                   v                   |   conn_last_word  |  | linger
  *    +---conn_free--- CLOSED <--conn_close---+-------------------+  v
  *                        ^                                      LINGERING
@@ -25,6 +25,9 @@
  *                                                       conn_rearm()
  *   C3  an idle connection holds no memory but its slot  inbox_give(),
  *                                                       buffer_release()
+ *   C4  a state is entered by one store or commit, and only then is done what
+ *       follows from it: a successor that finds the state does it (again)
+ *                                                       conn_resume()
  */
 #include "loop.h"
 #include "network.h"
@@ -39,13 +42,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define SLOT_MAX	    (UINT32_C(1) << RF_CONN_SLOT_BITS)
 #define FREE_INBOX_MAX	    256
 #define FREE_INBOX_ARGV_MAX 64
+#define FREE_INBOX_TEXT_MAX 1024
 
 static uint32_t slot_of(uint64_t id)
 {
-	return (uint32_t)(id & (SLOT_MAX - 1));
+	return (uint32_t)(id & (CONN_SLOT_MAX - 1));
 }
 
 bool conn_is_open(const struct conn *conn)
@@ -54,25 +57,29 @@ bool conn_is_open(const struct conn *conn)
 }
 
 /* Closed connections keep their slot until the ring takes their last message;
- * the second half of the table lets new ones come meanwhile. */
-int conn_table_init(struct net *net)
+ * new ones come meanwhile. */
+void conn_table_init(struct net *net)
 {
-	uint64_t count = net->conf->network.max_clients * 2 + 64;
-
-	net->slot_count = count < SLOT_MAX ? (uint32_t)count : SLOT_MAX;
-	net->conns = calloc(net->slot_count, sizeof(*net->conns));
+	net->conns = front_conns(net->channel);
 	TAILQ_INIT(&net->free_slots);
-	return net->conns ? 0 : -ENOMEM;
 }
 
 static struct conn *slot_take(struct net *net)
 {
 	struct conn *conn = TAILQ_FIRST(&net->free_slots);
+	uint32_t slot = (uint32_t)net->front->slot_fresh;
 
-	if (conn)
+	if (conn) {
 		TAILQ_REMOVE(&net->free_slots, conn, waiting);
-	else if (net->slot_fresh < net->slot_count)
-		conn = &net->conns[net->slot_fresh++];
+		return conn;
+	}
+	if (slot == CONN_SLOT_MAX || front_back_slot(net->channel, slot))
+		return NULL;
+	conn = &net->conns[slot];
+	conn->state = CONN_FREE;
+	front_barrier();
+	net->front->slot_fresh = slot + 1;
+	front_barrier();
 	return conn;
 }
 
@@ -92,6 +99,13 @@ static void count_open(struct net *net, int change)
 	rf_status_set(net->status->clients, net->open_count);
 }
 
+static void set_state(struct conn *conn, enum conn_state state)
+{
+	front_barrier();
+	front_store(&conn->state, state);
+	front_barrier();
+}
+
 int conn_open(struct net *net, int fd, int listener)
 {
 	struct conn *conn;
@@ -106,10 +120,12 @@ int conn_open(struct net *net, int fd, int listener)
 	*conn = (struct conn){
 		.id = next_serial(net) << RF_CONN_SLOT_BITS | slot,
 		.fd = fd,
-		.state = CONN_OPENING,
+		.state = CONN_FREE,
 		.listener = (uint16_t)listener,
+		.is_tcp = sock_is_tcp(fd),
 		.active_at_ms = net->now_ms,
 	};
+	set_state(conn, CONN_OPENING);
 	loop_watch(net->loop, slot, conn, fd);
 	count_open(net, +1);
 	rf_status_add(net->status->clients_total, 1);
@@ -119,18 +135,17 @@ int conn_open(struct net *net, int fd, int listener)
 
 void conn_serve(struct net *net, struct conn *conn)
 {
-	RF_CHECK(conn->state == CONN_OPENING);
-	conn->state = CONN_SERVING;
+	RF_CHECK(conn->state == CONN_SERVING);
 	conn_rearm(net, conn);
 }
 
 static void drop_input(struct net *net, struct conn *conn)
 {
 	conn_stop_awaiting(net, conn);
-	if (conn->inbox && !(conn->flags & CONN_OWES_ERROR)) {
+	if (conn->inbox)
 		inbox_give(net, conn->inbox);
-		conn->inbox = NULL;
-	}
+	conn->inbox = NULL;
+	buffer_release(&net->store, &conn->in);
 }
 
 void conn_finish(struct net *net, struct conn *conn)
@@ -139,16 +154,31 @@ void conn_finish(struct net *net, struct conn *conn)
 		conn_close(net, conn);
 		return;
 	}
-	conn->state = CONN_FINISHING;
+	set_state(conn, CONN_FINISHING);
 	drop_input(net, conn);
 	conn_rearm(net, conn);
 	conn_settle(net, conn);
 }
 
-void conn_break(struct net *net, struct conn *conn)
+int conn_owe(struct net *net, struct conn *conn, const char *text)
 {
-	conn->flags |= CONN_OWES_ERROR | CONN_LINGERS;
-	conn_finish(net, conn);
+	char *owed = store_take(&net->store);
+
+	if (!owed)
+		return -ENOMEM;
+	snprintf(owed, BUFFER_BLOCK_BYTES, "%s", text);
+	journal_set(&net->front->journal, &conn->owed, (uintptr_t)owed);
+	return 0;
+}
+
+static void forget_owed(struct net *net, struct conn *conn)
+{
+	uint64_t owed = conn->owed;
+
+	front_store(&conn->owed, 0);
+	front_barrier();
+	if (owed)
+		store_give(&net->store, (void *)owed);
 }
 
 static void linger(struct net *net, struct conn *conn)
@@ -157,7 +187,7 @@ static void linger(struct net *net, struct conn *conn)
 		conn_close(net, conn);
 		return;
 	}
-	conn->state = CONN_LINGERING;
+	set_state(conn, CONN_LINGERING);
 	conn->active_at_ms = net->now_ms;
 	net->lingering_count++;
 	conn_rearm(net, conn);
@@ -172,38 +202,45 @@ static void forget_unanswered(struct net *net, struct conn *conn)
 void conn_last_word(struct net *net, struct conn *conn)
 {
 	forget_unanswered(net, conn);
-	conn->flags &= (uint8_t)~CONN_OWES_ERROR;
+	forget_owed(net, conn);
 	conn_finish(net, conn);
+}
+
+/* Of a connection in state CLOSED: what is left of it but its last message. */
+static void discard(struct net *net, struct conn *conn)
+{
+	forget_unanswered(net, conn);
+	forget_owed(net, conn);
+	drop_input(net, conn);
+	buffer_release(&net->store, &conn->out);
+	if (conn->fd >= 0)
+		close(conn->fd);
+	front_barrier();
+	conn->fd = -1;
+	front_barrier();
 }
 
 void conn_close(struct net *net, struct conn *conn)
 {
-	bool known = conn->state != CONN_OPENING;
+	struct journal *journal = &net->front->journal;
 
-	forget_unanswered(net, conn);
-	conn->flags &= (uint8_t)~CONN_OWES_ERROR;
-	drop_input(net, conn);
+	net->lingering_count -= conn->state == CONN_LINGERING;
+	/* Together with what else is staged: a reply that it did not take. */
+	journal_set(journal, &conn->state, CONN_CLOSED);
+	journal_commit(journal);
+	loop_unwatch(net->loop, slot_of(conn->id));
 	if (conn->flags & CONN_DIRTY)
 		TAILQ_REMOVE(&net->dirty, conn, dirty);
+	discard(net, conn);
 	conn->flags = 0;
-	buffer_release(&net->pool, &conn->out);
-	net->lingering_count -= conn->state == CONN_LINGERING;
-	loop_unwatch(net->loop, slot_of(conn->id));
-	close(conn->fd);
-	conn->fd = -1;
-	conn->state = CONN_CLOSED;
 	count_open(net, -1);
 	listen_resume(net);
-	if (known)
-		inbound_continue(net, conn);
-	else
-		conn_free(net, conn);
+	inbound_continue(net, conn);
 }
 
 void conn_free(struct net *net, struct conn *conn)
 {
-	RF_CHECK(conn->state == CONN_CLOSED);
-	conn->state = CONN_FREE;
+	RF_CHECK(conn->state == CONN_FREE);
 	conn->id = 0;
 	TAILQ_INSERT_HEAD(&net->free_slots, conn, waiting);
 }
@@ -213,14 +250,15 @@ struct conn *conn_find(struct net *net, uint64_t id)
 	uint32_t slot = slot_of(id);
 	struct conn *conn = &net->conns[slot];
 
-	if (slot >= net->slot_fresh || conn->id != id || !conn_is_open(conn))
+	if (slot >= net->front->slot_fresh || conn->id != id ||
+		!conn_is_open(conn))
 		return NULL;
 	return conn;
 }
 
 void conn_each(struct net *net, void (*visit)(struct net *, struct conn *))
 {
-	for (uint32_t i = 0; i < net->slot_fresh; i++)
+	for (uint32_t i = 0; i < net->front->slot_fresh; i++)
 		if (conn_is_open(&net->conns[i]))
 			visit(net, &net->conns[i]);
 }
@@ -232,8 +270,8 @@ void conn_rearm(struct net *net, struct conn *conn)
 	unsigned want = LOOP_WANT_NONE;
 
 	if (conn->state == CONN_LINGERING ||
-		(conn->state == CONN_SERVING &&
-			!(conn->flags & (CONN_AWAITS | CONN_OWES_ERROR))))
+		(conn->state == CONN_SERVING && !conn->owed &&
+			!(conn->flags & CONN_AWAITS)))
 		want |= LOOP_WANT_READ;
 	if (conn->flags & CONN_BLOCKED)
 		want |= LOOP_WANT_WRITE;
@@ -282,26 +320,32 @@ static bool is_relieved(const struct conn *conn)
 	       conn->unanswered <= CONN_UNANSWERED_LOW;
 }
 
+static void tell_owed(struct net *net, struct conn *conn)
+{
+	char *text = (char *)conn->owed;
+
+	journal_set(&net->front->journal, &conn->owed, 0);
+	outbound_put_error(net, conn, text, strlen(text));
+	journal_commit(&net->front->journal);
+	store_give(&net->store, text);
+}
+
 void conn_settle(struct net *net, struct conn *conn)
 {
 	bool go_on = is_relieved(conn);
 
 	if (go_on)
 		conn_stop_awaiting(net, conn);
-	if ((conn->flags & CONN_OWES_ERROR) && conn->unanswered == 0) {
-		const char *text = conn->inbox->req.error;
-
-		conn->flags &= (uint8_t)~CONN_OWES_ERROR;
-		outbound_put_error(net, conn, text, strlen(text));
+	if (conn->owed && conn->unanswered == 0) {
+		tell_owed(net, conn);
 		go_on = true;
 	}
-	if (go_on && conn->state == CONN_SERVING &&
-		!(conn->flags & CONN_OWES_ERROR))
+	if (go_on && conn->state == CONN_SERVING && !conn->owed)
 		inbound_continue(net, conn);
 	if (conn->state != CONN_FINISHING || conn->unanswered > 0 ||
 		buffer_used(&conn->out) > 0)
 		return;
-	if ((conn->flags & CONN_LINGERS) && !net->drain_until_ms)
+	if ((conn->marks & CONN_LINGERS) && !net->drain_until_ms)
 		linger(net, conn);
 	else
 		conn_close(net, conn);
@@ -322,9 +366,9 @@ struct inbox *inbox_take(struct net *net)
 
 void inbox_give(struct net *net, struct inbox *in)
 {
-	buffer_release(&net->pool, &in->buf);
 	codec_request_reset(&in->req);
-	if (in->req.argv_room > FREE_INBOX_ARGV_MAX)
+	if (in->req.argv_room > FREE_INBOX_ARGV_MAX ||
+		in->req.text_room > FREE_INBOX_TEXT_MAX)
 		codec_request_fini(&in->req);
 	if (net->free_inbox_count == FREE_INBOX_MAX) {
 		codec_request_fini(&in->req);
@@ -334,6 +378,60 @@ void inbox_give(struct net *net, struct inbox *in)
 	in->next_free = net->free_inboxes;
 	net->free_inboxes = in;
 	net->free_inbox_count++;
+}
+
+/* ---- after a predecessor's death ---- */
+
+static void resume_input(struct net *net, struct conn *conn)
+{
+	if (!buffer_used(&conn->in)) {
+		buffer_release(&net->store, &conn->in);
+		return;
+	}
+	conn->inbox = inbox_take(net);
+	if (conn->inbox)
+		conn->inbox->buf = &conn->in;
+	else
+		conn_close(net, conn);
+}
+
+static void resume_open(struct net *net, struct conn *conn)
+{
+	loop_watch(net->loop, slot_of(conn->id), conn, conn->fd);
+	count_open(net, +1);
+	rf_status_add(net->status->clients_resumed, 1);
+	net->unanswered += conn->unanswered;
+	net->lingering_count += conn->state == CONN_LINGERING;
+	if (conn->state == CONN_SERVING)
+		resume_input(net, conn);
+	else
+		buffer_release(&net->store, &conn->in);
+	if (!conn_is_open(conn))
+		return;
+	outbound_resume(net, conn);
+	if (!conn_is_open(conn))
+		return;
+	conn_rearm(net, conn);
+	if (conn->state == CONN_FINISHING || conn->owed)
+		conn_settle(net, conn);
+	else if (conn->state != CONN_LINGERING)
+		inbound_continue(net, conn);
+}
+
+void conn_resume(struct net *net, struct conn *conn)
+{
+	conn->flags = 0;
+	conn->wanted = LOOP_WANT_NONE;
+	conn->inbox = NULL;
+	if (conn->state == CONN_FREE) {
+		conn_free(net, conn);
+	} else if (conn->state == CONN_CLOSED) {
+		net->unanswered += conn->unanswered;
+		discard(net, conn);
+		inbound_continue(net, conn);
+	} else {
+		resume_open(net, conn);
+	}
 }
 
 /* ---- names ---- */

@@ -7,11 +7,11 @@
  *
  * Rules, and the function that keeps each:
  *   I1  messages become visible, and the bell rings, once per round, however
- *       many there are                              inbound_publish()
+ *       many there are                              lane_publish()
  *   I2  a full ring stops the reading, not the process: the connection waits
- *       in line and nobody passes it                push_room(), conn_await()
+ *       in line and nobody passes it                lane_room(), conn_await()
  *   I3  the large area has one message at a time; who needs it waits alone
- *                                                   large_is_busy()
+ *                                                   lane_large_is_busy()
  *   I4  memory grows with what has arrived, never with what was announced
  *                                                   buffer_reserve()
  */
@@ -24,11 +24,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define SHARED_BYTES   ((size_t)64 << 10)
 #define READ_BYTES_MIN ((size_t)16 << 10)
 #define READ_BYTES_MAX ((size_t)256 << 10)
-/* Memory of the large area that stays between two large requests. */
-#define LARGE_KEEP_BYTES ((size_t)1 << 20)
 
 /* Lengths travel as uint32_t. */
 #define REQUEST_BYTES_MAX ((size_t)UINT32_MAX / 2)
@@ -38,90 +35,9 @@ enum step {
 	STEP_MORE, /* not all of it has come */
 	STEP_WAIT, /* it stands in the inbox; the connection awaits its turn */
 	STEP_REFUSED, /* error owed, the stream goes on behind the request */
-	STEP_BROKEN   /* error owed, the stream makes no sense any more */
+	STEP_BROKEN,  /* error owed, the stream makes no sense any more */
+	STEP_FAILED   /* no memory to go on */
 };
-
-/* ---- the ring ---- */
-
-static struct rf_ring *ring_of(struct net *net)
-{
-	return &net->channel->request.ring;
-}
-
-static void show(struct net *net, bool bell)
-{
-	if (net->request_shown == net->request_at)
-		return;
-	net->request_shown = net->request_at;
-	if (rf_ring_publish(ring_of(net), net->request_at, bell))
-		rf_bell_ring(net->channel->bell_business);
-}
-
-void inbound_publish(struct net *net)
-{
-	show(net, true);
-}
-
-/* Nobody passes those who wait already. */
-static bool is_next(const struct net *net, const struct conn_list *waiters)
-{
-	return net->resuming || (!net->owes_reset && TAILQ_EMPTY(waiters));
-}
-
-/* Room for a message with that payload in the ring, or NULL. */
-static struct rf_msg *push_room(struct net *net, size_t payload_bytes)
-{
-	size_t need = rf_ring_need(payload_bytes);
-
-	if (!is_next(net, &net->room_waiters))
-		return NULL;
-	if (need > net->request_room)
-		net->request_room = rf_ring_room(ring_of(net), net->request_at);
-	if (need > net->request_room)
-		return NULL;
-	return rf_ring_slot(ring_of(net), net->request_at);
-}
-
-/* The payload of this message stands in push_room()'s room (or in the large
- * area): write the head before it. */
-static void push(struct net *net, struct rf_msg *msg, enum rf_msg_type type,
-	enum rf_msg_flag flags, uint64_t conn_id, size_t payload_bytes)
-{
-	size_t need = rf_ring_need(flags & RF_MSG_LARGE ? 0 : payload_bytes);
-
-	msg->ring_bytes = (uint32_t)need;
-	msg->type = (uint16_t)type;
-	msg->flags = (uint16_t)flags;
-	msg->conn_id = conn_id;
-	msg->payload_bytes = payload_bytes;
-	net->request_at += need;
-	net->request_room -= need;
-	/* The other side may begin on a big batch before it is complete. */
-	if (net->request_at - net->request_shown > RF_RING_BYTES / 2)
-		show(net, false);
-}
-
-static bool push_notice(
-	struct net *net, enum rf_msg_type type, uint64_t id, const char *text)
-{
-	size_t bytes = strlen(text);
-	struct rf_msg *msg = push_room(net, bytes);
-
-	if (!msg)
-		return false;
-	memcpy(msg + 1, text, bytes);
-	push(net, msg, type, 0, id, bytes);
-	return true;
-}
-
-/* Busy from the push of its message until the public tail has passed it. */
-static bool large_is_busy(struct net *net)
-{
-	const struct rf_ring *ring = ring_of(net);
-	uint64_t waiting = ring->size - rf_ring_room(ring, net->request_at);
-
-	return waiting > net->request_at - net->large_until;
-}
 
 /* ---- requests ---- */
 
@@ -137,6 +53,13 @@ static bool is_choked(const struct conn *conn)
 	       buffer_used(&conn->out) > CONN_UNSENT_HIGH_BYTES;
 }
 
+/* Stage that the request is no longer part of the input. */
+static void consume(struct net *net, struct inbox *in)
+{
+	journal_set(&net->front->journal, &in->buf->start,
+		in->buf->start + in->req.bytes);
+}
+
 /* The large area cannot be backed with memory: this request fails. */
 static enum step refuse(struct net *net, struct conn *conn, struct inbox *in,
 	size_t bytes, int error)
@@ -148,11 +71,12 @@ static enum step refuse(struct net *net, struct conn *conn, struct inbox *in,
 		"request of %zu bytes from %s: memory to pass it on: %s; "
 		"refused",
 		bytes, peer, strerror(-error));
-	in->buf.start += in->req.bytes;
+	if (conn_owe(net, conn,
+		    "OOM no memory to pass on a request of this size"))
+		return STEP_FAILED;
+	consume(net, in);
+	journal_commit(&net->front->journal);
 	codec_request_reset(&in->req);
-	snprintf(in->req.error, sizeof(in->req.error),
-		"OOM no memory to pass on a request of this size");
-	conn->flags |= CONN_OWES_ERROR;
 	return STEP_REFUSED;
 }
 
@@ -165,9 +89,9 @@ static enum step push_large(struct net *net, struct conn *conn,
 	if (rc)
 		return refuse(net, conn, in, bytes, rc);
 	codec_payload_write(
-		lane->large, &in->req, in->buf.bytes + in->buf.start);
-	push(net, msg, RF_MSG_REQUEST, RF_MSG_LARGE, conn->id, bytes);
-	net->large_until = net->request_at;
+		lane->large, &in->req, in->buf->bytes + in->buf->start);
+	lane_push(net, msg, RF_MSG_REQUEST, RF_MSG_LARGE, conn->id, bytes);
+	net->large_until = net->front->request_at + msg->ring_bytes;
 	net->large_untrimmed = true;
 	return STEP_ON;
 }
@@ -175,9 +99,9 @@ static enum step push_large(struct net *net, struct conn *conn,
 static enum step push_small(struct net *net, struct conn *conn,
 	struct inbox *in, struct rf_msg *msg, size_t bytes)
 {
-	codec_payload_write(
-		(uint8_t *)(msg + 1), &in->req, in->buf.bytes + in->buf.start);
-	push(net, msg, RF_MSG_REQUEST, 0, conn->id, bytes);
+	codec_payload_write((uint8_t *)(msg + 1), &in->req,
+		in->buf->bytes + in->buf->start);
+	lane_push(net, msg, RF_MSG_REQUEST, 0, conn->id, bytes);
 	return STEP_ON;
 }
 
@@ -191,40 +115,54 @@ static enum step push_request(
 
 	if (is_choked(conn))
 		return await(net, conn, CONN_AWAITS_DRAIN);
-	if (large && (large_is_busy(net) || !is_next(net, &net->large_waiters)))
+	if (large && (lane_large_is_busy(net) ||
+			     !lane_is_next(net, &net->large_waiters)))
 		return await(net, conn, CONN_AWAITS_LARGE);
-	msg = push_room(net, large ? 0 : bytes);
+	msg = lane_room(net, large ? 0 : bytes);
 	if (!msg)
 		return await(net, conn, CONN_AWAITS_ROOM);
 	step = large ? push_large(net, conn, in, msg, bytes)
 		     : push_small(net, conn, in, msg, bytes);
-	if (step == STEP_ON) {
-		conn->unanswered++;
-		net->unanswered++;
-	}
-	return step;
+	if (step != STEP_ON)
+		return step;
+	journal_set(
+		&net->front->journal, &conn->unanswered, conn->unanswered + 1);
+	consume(net, in);
+	lane_commit(net);
+	net->unanswered++;
+	codec_request_reset(&in->req);
+	return STEP_ON;
+}
+
+/* What follows cannot be understood: it is not read any more. */
+static enum step give_up(struct net *net, struct conn *conn, struct inbox *in)
+{
+	struct journal *journal = &net->front->journal;
+
+	if (conn_owe(net, conn, in->req.error))
+		return STEP_FAILED;
+	journal_set(journal, &conn->marks, conn->marks | CONN_LINGERS);
+	journal_set(journal, &conn->state, CONN_FINISHING);
+	journal_set(journal, &in->buf->start, in->buf->end);
+	journal_commit(journal);
+	return STEP_BROKEN;
 }
 
 /* One request: parse it, push it. */
 static enum step advance(struct net *net, struct conn *conn, struct inbox *in)
 {
 	enum codec_result got =
-		net->codec->parse(&in->req, in->buf.bytes + in->buf.start,
-			buffer_used(&in->buf), &net->limits);
+		net->codec->parse(&in->req, in->buf->bytes + in->buf->start,
+			buffer_used(in->buf), &net->limits);
 
 	if (got == CODEC_MORE)
 		return STEP_MORE;
-	if (got == CODEC_ERROR) {
-		in->buf.start = in->buf.end;
-		return STEP_BROKEN;
-	}
-	if (in->req.argc) {
-		enum step step = push_request(net, conn, in);
-
-		if (step != STEP_ON)
-			return step;
-	}
-	in->buf.start += in->req.bytes;
+	if (got == CODEC_ERROR)
+		return give_up(net, conn, in);
+	if (in->req.argc)
+		return push_request(net, conn, in);
+	consume(net, in);
+	journal_commit(&net->front->journal);
 	codec_request_reset(&in->req);
 	return STEP_ON;
 }
@@ -244,34 +182,43 @@ static void close_for_memory(struct net *net, struct conn *conn)
 /* Move what the shared inbox still holds to one of the connection's own. */
 static int keep(struct net *net, struct conn *conn)
 {
-	struct buffer *rest = &net->shared.buf;
+	struct buffer *rest = net->shared.buf;
 	struct inbox *in = inbox_take(net);
 
 	if (!in)
 		return -ENOMEM;
 	conn->inbox = in;
-	if (buffer_append(&net->pool, &in->buf, rest->bytes + rest->start,
+	in->buf = &conn->in;
+	if (buffer_append(&net->store, in->buf, rest->bytes + rest->start,
 		    buffer_used(rest)))
 		return -ENOMEM;
 	return codec_request_copy(&in->req, &net->shared.req);
+}
+
+void inbound_forget_reader(struct front *front)
+{
+	front_barrier();
+	*(struct conn *volatile *)&front->reader = NULL;
+	front_barrier();
+	front->shared.start = front->shared.end = 0;
 }
 
 /* After a run: the shared inbox must be empty, an empty one given back. */
 static int tidy(
 	struct net *net, struct conn *conn, struct inbox *in, enum step step)
 {
-	bool needed = buffer_used(&in->buf) || step == STEP_BROKEN ||
-		      step == STEP_REFUSED;
-	int rc = 0;
+	bool needed = buffer_used(in->buf) != 0;
+	int rc = step == STEP_FAILED ? -ENOMEM : 0;
 
 	if (in == &net->shared) {
-		if (needed)
+		if (needed && rc == 0)
 			rc = keep(net, conn);
-		in->buf.start = in->buf.end = 0;
+		inbound_forget_reader(net->front);
 		codec_request_reset(&in->req);
 	} else if (!needed) {
 		conn->inbox = NULL;
 		inbox_give(net, in);
+		buffer_release(&net->store, &conn->in);
 	}
 	return rc;
 }
@@ -280,12 +227,12 @@ static void run(struct net *net, struct conn *conn, struct inbox *in)
 {
 	enum step step = STEP_ON;
 
-	while (step == STEP_ON && buffer_used(&in->buf))
+	while (step == STEP_ON && buffer_used(in->buf))
 		step = advance(net, conn, in);
 	if (tidy(net, conn, in, step))
 		close_for_memory(net, conn);
 	else if (step == STEP_BROKEN)
-		conn_break(net, conn);
+		conn_finish(net, conn);
 	else {
 		conn_rearm(net, conn);
 		if (step == STEP_REFUSED)
@@ -304,29 +251,24 @@ static size_t request_bytes_max(const struct net *net)
 	return max < REQUEST_BYTES_MAX ? max : REQUEST_BYTES_MAX;
 }
 
-int inbound_init(struct net *net)
+void inbound_configure(struct net *net)
+{
+	net->limits.request_bytes_max = request_bytes_max(net);
+}
+
+void inbound_init(struct net *net)
 {
 	TAILQ_INIT(&net->room_waiters);
 	TAILQ_INIT(&net->large_waiters);
-	net->limits.request_bytes_max = request_bytes_max(net);
-	net->shared.buf.bytes = malloc(SHARED_BYTES);
-	if (!net->shared.buf.bytes)
-		return -ENOMEM;
-	net->shared.buf.room = SHARED_BYTES;
-	net->request_at = ring_of(net)->shm->head;
-	net->request_shown = net->request_at;
-	/* A predecessor's large request may still stand there. */
-	net->large_until = net->request_at;
-	net->large_untrimmed = true;
-	net->owes_reset = true;
+	inbound_configure(net);
+	net->shared.buf = &net->front->shared;
+	lane_init(net);
 	inbound_resume(net);
-	return 0;
 }
 
 static void on_received(
 	struct net *net, struct conn *conn, struct inbox *in, size_t bytes)
 {
-	in->buf.end += bytes;
 	conn->active_at_ms = net->now_ms;
 	rf_status_add(net->status->bytes_in, bytes);
 	run(net, conn, in);
@@ -334,7 +276,7 @@ static void on_received(
 
 static void throw_away(struct net *net, struct conn *conn)
 {
-	struct buffer *bin = &net->shared.buf;
+	struct buffer *bin = net->shared.buf;
 	ssize_t got = recv(conn->fd, bin->bytes, bin->room, MSG_DONTWAIT);
 
 	if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
@@ -351,13 +293,15 @@ void inbound_on_readable(struct net *net, struct conn *conn)
 		throw_away(net, conn);
 		return;
 	}
-	if (buffer_reserve(&net->pool, &in->buf, READ_BYTES_MIN)) {
+	if (in == &net->shared) {
+		net->front->reader = conn;
+	} else if (buffer_reserve(&net->store, in->buf, READ_BYTES_MIN)) {
 		close_for_memory(net, conn);
 		return;
 	}
-	room = in->buf.room - in->buf.end;
-	got = recv(conn->fd, in->buf.bytes + in->buf.end,
-		room < READ_BYTES_MAX ? room : READ_BYTES_MAX, MSG_DONTWAIT);
+	room = in->buf->room - in->buf->end;
+	got = sock_receive(net, conn, in->buf,
+		room < READ_BYTES_MAX ? room : READ_BYTES_MAX);
 	if (got > 0)
 		on_received(net, conn, in, (size_t)got);
 	else if (got == 0)
@@ -368,10 +312,27 @@ void inbound_on_readable(struct net *net, struct conn *conn)
 
 static bool announce(struct net *net, struct conn *conn)
 {
+	struct journal *journal = &net->front->journal;
 	char peer[CONN_PEER_MAX];
 
 	conn_peer(net, conn, peer);
-	return push_notice(net, RF_MSG_OPEN, conn->id, peer);
+	if (!lane_notice(net, RF_MSG_OPEN, conn->id, peer))
+		return false;
+	journal_set(journal, &conn->marks, conn->marks | CONN_KNOWN);
+	journal_set(journal, &conn->state, CONN_SERVING);
+	lane_commit(net);
+	return true;
+}
+
+/* Who was never announced just goes. */
+static bool take_leave(struct net *net, struct conn *conn)
+{
+	if ((conn->marks & CONN_KNOWN) &&
+		!lane_notice(net, RF_MSG_CLOSE, conn->id, ""))
+		return false;
+	journal_set(&net->front->journal, &conn->state, CONN_FREE);
+	lane_commit(net);
+	return true;
 }
 
 void inbound_continue(struct net *net, struct conn *conn)
@@ -386,7 +347,7 @@ void inbound_continue(struct net *net, struct conn *conn)
 		else
 			conn_await(net, conn, CONN_AWAITS_ROOM);
 	} else if (conn->state == CONN_CLOSED) {
-		if (push_notice(net, RF_MSG_CLOSE, conn->id, ""))
+		if (take_leave(net, conn))
 			conn_free(net, conn);
 		else
 			conn_await(net, conn, CONN_AWAITS_ROOM);
@@ -404,7 +365,7 @@ static void resume(struct net *net)
 			break;
 	}
 	while ((conn = TAILQ_FIRST(&net->large_waiters)) &&
-		!large_is_busy(net)) {
+		!lane_large_is_busy(net)) {
 		conn_stop_awaiting(net, conn);
 		inbound_continue(net, conn);
 	}
@@ -413,36 +374,11 @@ static void resume(struct net *net)
 void inbound_resume(struct net *net)
 {
 	net->resuming = true;
-	if (net->owes_reset)
-		net->owes_reset = !push_notice(net, RF_MSG_RESET, 0, "");
-	if (!net->owes_reset)
+	if (net->front->owes_reset && lane_notice(net, RF_MSG_RESET, 0, "")) {
+		journal_set(&net->front->journal, &net->front->owes_reset, 0);
+		lane_commit(net);
+	}
+	if (!net->front->owes_reset)
 		resume(net);
 	net->resuming = false;
-}
-
-bool inbound_may_sleep(struct net *net)
-{
-	size_t need = SIZE_MAX;
-
-	/* Half a ring: more than any message, and worth waking up for. */
-	if (net->owes_reset || !TAILQ_EMPTY(&net->room_waiters))
-		need = RF_RING_BYTES / 2;
-	if (!TAILQ_EMPTY(&net->large_waiters)) {
-		uint64_t behind = net->request_at - net->large_until;
-
-		if (!large_is_busy(net))
-			return false;
-		if (RF_RING_BYTES - behind < need)
-			need = RF_RING_BYTES - behind;
-	}
-	return need == SIZE_MAX ||
-	       rf_ring_wait_room(ring_of(net), net->request_at, need);
-}
-
-void inbound_trim(struct net *net)
-{
-	if (!net->large_untrimmed || large_is_busy(net))
-		return;
-	rf_lane_trim(net->channel, &net->channel->request, LARGE_KEEP_BYTES);
-	net->large_untrimmed = false;
 }

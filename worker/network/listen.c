@@ -19,6 +19,7 @@
 #include <refork/log.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 /* Connections taken in a row before others get their turn. */
@@ -77,16 +78,55 @@ int listen_init(struct net *net)
 	return 0;
 }
 
-static void refuse(struct net *net, int fd)
+static void refuse(struct net *net, int fd, const char *text)
 {
-	static const char text[] = "ERR max number of clients reached";
-	uint8_t line[sizeof(text) + CODEC_ERROR_FRAME];
-	size_t bytes = net->codec->encode_error(line, text, sizeof(text) - 1);
+	uint8_t line[256];
+	size_t bytes = net->codec->encode_error(line, text, strlen(text));
 
-	rf_status_add(net->status->clients_refused, 1);
-	/* Best effort: a fresh socket has room for one line. */
-	(void)!send(fd, line, bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
-	close(fd);
+	sock_refuse(net, fd, line, bytes);
+}
+
+void listen_admit(struct net *net, int fd, int listener)
+{
+	if (offenders_is_banned(&net->front->offenders, fd, net->now_ms)) {
+		rf_status_add(net->status->clients_banned, 1);
+		refuse(net, fd, OFFENDERS_REFUSAL);
+	} else if (conn_open(net, fd, listener)) {
+		rf_status_add(net->status->clients_refused, 1);
+		refuse(net, fd, "ERR max number of clients reached");
+	}
+}
+
+/* Of sockets of one family, those with the same port or path. */
+static bool is_from(int fd, int listening)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+		struct sockaddr_un un;
+	} own = {0}, its = {0};
+	socklen_t own_bytes = sizeof(own), its_bytes = sizeof(its);
+
+	if (getsockname(fd, &own.any, &own_bytes) ||
+		getsockname(listening, &its.any, &its_bytes) ||
+		own.any.sa_family != its.any.sa_family)
+		return false;
+	if (own.any.sa_family == AF_INET)
+		return own.v4.sin_port == its.v4.sin_port;
+	if (own.any.sa_family == AF_INET6)
+		return own.v6.sin6_port == its.v6.sin6_port;
+	return own_bytes == its_bytes && !memcmp(&own, &its, own_bytes);
+}
+
+int listen_find(const struct net *net, int fd)
+{
+	const struct rf_child *self = net->self;
+
+	for (int i = 0; i < self->listen_count; i++)
+		if (is_from(fd, self->listen_fds[i]))
+			return i;
+	return 0;
 }
 
 void listen_pause(struct net *net)
@@ -140,7 +180,6 @@ void listen_on_ready(struct net *net, int listener)
 			on_accept_failed(net, listener);
 			return;
 		}
-		if (conn_open(net, fd, listener))
-			refuse(net, fd);
+		listen_admit(net, fd, listener);
 	}
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* loop.c -- the network child's only user of libev.
  *
- * It translates: a watcher fires, the function for that event is called.
+ * It translates: a watcher fires, the function for that event is called. Only
+ * SIGTERM is not libev's: that would keep its loop in a static of the library,
+ * and a process cloned off this one may come to have a loop of its own.
  * Interest in a connection changes with ev_io_modify, which costs a system
  * call only when the interest really differs at the next wait.
  */
@@ -17,11 +19,13 @@ struct loop {
 	struct ev_loop *ev;
 	struct net *net;
 	ev_timer tick;
-	ev_signal terminate;
 	ev_io bell;
 	ev_io listeners[RF_LISTEN_MAX];
 	ev_io *conns; /* by slot; data is the struct conn */
 };
+
+static volatile sig_atomic_t terminate;
+static int terminate_bell; /* ends the wait */
 
 static struct net *net_of(struct ev_loop *ev)
 {
@@ -66,14 +70,24 @@ static void on_tick(struct ev_loop *ev, ev_timer *watcher, int ready)
 	network_on_tick(net_of(ev));
 }
 
-static void on_terminate(struct ev_loop *ev, ev_signal *watcher, int ready)
+static void on_sigterm(int number)
 {
-	(void)watcher;
-	(void)ready;
-	network_on_terminate(net_of(ev));
+	(void)number;
+	terminate = 1;
+	rf_bell_ring(terminate_bell);
 }
 
-struct loop *loop_create(struct net *net, uint32_t conn_count)
+/* The handler's words are there before it is. */
+static void watch_sigterm(int bell)
+{
+	const struct sigaction action = {.sa_handler = on_sigterm};
+
+	terminate = 0;
+	terminate_bell = bell;
+	sigaction(SIGTERM, &action, NULL);
+}
+
+struct loop *loop_create(struct net *net)
 {
 	struct loop *loop = calloc(1, sizeof(*loop));
 	const struct rf_child *self = net->self;
@@ -81,7 +95,7 @@ struct loop *loop_create(struct net *net, uint32_t conn_count)
 	if (!loop)
 		return NULL;
 	loop->net = net;
-	loop->conns = calloc(conn_count, sizeof(*loop->conns));
+	loop->conns = calloc(CONN_SLOT_MAX, sizeof(*loop->conns));
 	if (!loop->conns)
 		goto err_free;
 	loop->ev = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
@@ -91,8 +105,7 @@ struct loop *loop_create(struct net *net, uint32_t conn_count)
 	ev_timer_init(
 		&loop->tick, on_tick, LOOP_TICK_MS / 1e3, LOOP_TICK_MS / 1e3);
 	ev_timer_start(loop->ev, &loop->tick);
-	ev_signal_init(&loop->terminate, on_terminate, SIGTERM);
-	ev_signal_start(loop->ev, &loop->terminate);
+	watch_sigterm(net->channel->bell_network);
 	ev_io_init(&loop->bell, on_bell, net->channel->bell_network, EV_READ);
 	ev_io_start(loop->ev, &loop->bell);
 	for (int i = 0; i < self->listen_count; i++)
@@ -144,4 +157,8 @@ void loop_accept(struct loop *loop, bool on)
 void loop_run(struct loop *loop, bool may_sleep)
 {
 	ev_run(loop->ev, may_sleep ? EVRUN_ONCE : EVRUN_NOWAIT);
+	if (terminate) {
+		terminate = 0;
+		network_on_terminate(loop->net);
+	}
 }

@@ -15,9 +15,9 @@ enum loop_want { LOOP_WANT_NONE = 0, LOOP_WANT_READ = 1, LOOP_WANT_WRITE = 2 };
 /* Time between two network_on_tick. */
 #define LOOP_TICK_MS 500
 
-/* Watches the clock, SIGTERM, the bell and the listeners (paused), and has
- * room for `conn_count` connections. NULL with errno. */
-struct loop *loop_create(struct net *net, uint32_t conn_count);
+/* Watches the clock, SIGTERM, the bell and the listeners (paused). NULL with
+ * errno. */
+struct loop *loop_create(struct net *net);
 /* Watch a connection, with no interest yet. */
 void loop_watch(struct loop *loop, uint32_t slot, struct conn *conn, int fd);
 void loop_want(struct loop *loop, uint32_t slot, unsigned want);

@@ -7,11 +7,14 @@
  * it sleeps, looks once more, and sleeps.
  *
  * What it trusts. Nobody: clients and the business side are input. It has no
- * mapping of the arena. If it dies its connections die with it; the state does
- * not, and a successor tells the business side with RF_MSG_RESET.
+ * mapping of the arena. If it dies a successor goes on with its connections
+ * (resume.c), or, if they died with it, tells the business side so with
+ * RF_MSG_RESET.
  */
 #include "loop.h"
 #include "network.h"
+#include "scene.h"
+#include "vault.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <malloc.h>
@@ -55,19 +58,21 @@ static int init(struct net *net, const struct rf_child *self)
 	net->status = &self->status->network;
 	net->codec = codec_find(conf_get(self->conf, "network.codec"));
 	net->now_ms = net->progress_at_ms = rf_monotonic_ms();
+	net->conf_serial = rf_status_get(self->status->supervisor.conf_serial);
 	if (!net->codec)
 		return -ENOENT;
 	raise_fd_limit(net);
 	mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
-	rc = conn_table_init(net);
+	rc = resume_begin(net);
 	if (rc)
 		return rc;
-	net->loop = loop_create(net, net->slot_count);
+	conn_table_init(net);
+	net->loop = loop_create(net);
 	if (!net->loop)
 		return errno ? -errno : -EIO;
 	outbound_init(net);
-	rc = inbound_init(net);
-	return rc ? rc : listen_init(net);
+	inbound_init(net);
+	return listen_init(net);
 }
 
 static void announce_ready(const struct net *net)
@@ -75,7 +80,6 @@ static void announce_ready(const struct net *net)
 	/* A predecessor may have taken the sleeper's flag down and died before
 	 * it rang. */
 	rf_bell_ring(net->channel->bell_business);
-	rf_status_set(net->status->clients, 0);
 	rf_status_set(net->status->heartbeat_ms, net->now_ms);
 	rf_status_set(net->status->ready, (uint64_t)getpid());
 	rf_bell_ring(net->self->bell_supervisor);
@@ -126,10 +130,10 @@ static void check_parked(struct net *net)
 	uint64_t limit_ms = net->conf->network.park_timeout_ms;
 	uint32_t before = net->open_count;
 
-	if (net->reply_at != net->progress_reply_at || business_serves(net) ||
-		!is_anyone_parked(net)) {
+	if (net->front->reply_at != net->progress_reply_at ||
+		business_serves(net) || !is_anyone_parked(net)) {
 		net->progress_at_ms = net->now_ms;
-		net->progress_reply_at = net->reply_at;
+		net->progress_reply_at = net->front->reply_at;
 		return;
 	}
 	if (limit_ms == 0 ||
@@ -157,6 +161,20 @@ static void report_refused(struct net *net)
 	net->refused_told += refused;
 }
 
+/* What a reload may have changed, but for what is read when it is used. */
+static void follow_conf(struct net *net)
+{
+	const struct rf_status_shm *status = net->self->status;
+	uint64_t serial = rf_status_get(status->supervisor.conf_serial);
+
+	if (serial == net->conf_serial)
+		return;
+	net->conf_serial = serial;
+	raise_fd_limit(net);
+	inbound_configure(net);
+	listen_init(net);
+}
+
 void network_on_tick(struct net *net)
 {
 	net->now_ms = rf_monotonic_ms();
@@ -165,7 +183,8 @@ void network_on_tick(struct net *net)
 		conn_each(net, close_if_over);
 	check_parked(net);
 	report_refused(net);
-	inbound_trim(net);
+	lane_trim(net);
+	follow_conf(net);
 	if (!net->accept_paused)
 		net->accept_trouble = false;
 	listen_resume(net);
@@ -210,10 +229,20 @@ static void gather(struct net *net)
 {
 	uint64_t before = net->request_shown;
 
-	for (int i = 0; i < GATHER_MAX && net->request_at != before; i++) {
-		before = net->request_at;
+	for (int i = 0; i < GATHER_MAX && net->front->request_at != before;
+		i++) {
+		before = net->front->request_at;
 		loop_run(net->loop, false);
 	}
+}
+
+static void hand_over(struct net *net)
+{
+	lane_publish(net);
+	outbound_drain(net);
+	inbound_resume(net);
+	outbound_flush(net);
+	lane_publish(net);
 }
 
 _Noreturn static void serve(struct net *net)
@@ -224,13 +253,10 @@ _Noreturn static void serve(struct net *net)
 		loop_run(net->loop, may_sleep);
 		outbound_wake(net);
 		gather(net);
-		inbound_publish(net);
-		outbound_drain(net);
-		inbound_resume(net);
-		outbound_flush(net);
-		inbound_publish(net);
+		hand_over(net);
 		end_if_drained(net);
-		may_sleep = outbound_may_sleep(net) && inbound_may_sleep(net);
+		vault_look(net->self);
+		may_sleep = outbound_may_sleep(net) && lane_may_sleep(net);
 	}
 }
 
@@ -239,7 +265,15 @@ _Noreturn void network_main(const struct rf_child *self)
 	static struct net net;
 	int rc;
 
+	/* The vault that made this process may have been one itself. */
+	memset(&net, 0, sizeof(net));
 	rf_segment_close(self->arena);
+	rc = self->scene ? rf_scene_arm(self->scene, NULL) : 0;
+	if (rc)
+		rf_log(RF_LOG_WARNING,
+			"network child: crash handler: %s; a crash will be "
+			"known by its signal only",
+			strerror(-rc));
 	rc = init(&net, self);
 	if (rc) {
 		rf_log(RF_LOG_ERROR, "network child: start: %s; ending",
@@ -247,6 +281,9 @@ _Noreturn void network_main(const struct rf_child *self)
 		_exit(RF_CHILD_EXIT_START);
 	}
 	loop_accept(net.loop, true);
+	resume_connections(&net);
+	hand_over(&net);
+	resume_end(&net);
 	announce_ready(&net);
 	serve(&net);
 }

@@ -10,9 +10,11 @@
  *       ring is drained whatever the sockets do      outbound_drain()
  *   O2  what the business side wrote is input: a message that is none ends
  *       this process, and both children start anew   payload_of()
- *   O3  a reply without a connection is dropped, one that answers nothing ends
+ *   O3  a reply is taken, and stands behind the output of its connection, in
+ *       one commit                                   take(), keep()
+ *   O4  a reply without a connection is dropped, one that answers nothing ends
  *       the connection: its stream could not be trusted
- *                                                    take_answer()
+ *                                                    find_asker()
  */
 #include "network.h"
 #include <errno.h>
@@ -44,55 +46,18 @@ static void set_blocked(struct net *net, struct conn *conn, bool blocked)
 	conn_rearm(net, conn);
 }
 
-/* Offer the socket what is buffered, then `count` bytes more.
- * Returns how many it took, -1 when it is broken. */
-static ssize_t offer(
-	struct net *net, struct conn *conn, const void *bytes, size_t count)
-{
-	size_t buffered = buffer_used(&conn->out);
-	struct iovec parts[2];
-	struct msghdr all = {.msg_iov = parts};
-	ssize_t took;
-
-	if (buffered)
-		parts[all.msg_iovlen++] = (struct iovec){
-			conn->out.bytes + conn->out.start, buffered};
-	if (count)
-		parts[all.msg_iovlen++] = (struct iovec){(void *)bytes, count};
-	took = all.msg_iovlen == 1
-		       ? send(conn->fd, parts[0].iov_base, parts[0].iov_len,
-				 MSG_NOSIGNAL | MSG_DONTWAIT)
-		       : sendmsg(conn->fd, &all, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (took < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -1;
-	conn->active_at_ms = net->now_ms;
-	rf_status_add(net->status->bytes_out, (size_t)took);
-	return took;
-}
-
-static void sent(struct net *net, struct conn *conn, size_t bytes)
-{
-	conn->out.start += bytes;
-	if (conn->out.start == conn->out.end)
-		buffer_release(&net->pool, &conn->out);
-}
-
 static void send_buffered(struct net *net, struct conn *conn)
 {
-	ssize_t took = offer(net, conn, NULL, 0);
-
-	if (took < 0) {
+	if (sock_send(net, conn, NULL, 0) < 0)
 		conn_close(net, conn);
-		return;
-	}
-	sent(net, conn, (size_t)took);
-	set_blocked(net, conn, buffer_used(&conn->out) != 0);
+	else
+		set_blocked(net, conn, buffer_used(&conn->out) != 0);
 }
 
 static bool may_settle(const struct conn *conn)
 {
-	return conn->state == CONN_FINISHING ||
-	       (conn->flags & (CONN_AWAITS_DRAIN | CONN_OWES_ERROR));
+	return conn->state == CONN_FINISHING || conn->owed ||
+	       (conn->flags & CONN_AWAITS_DRAIN);
 }
 
 void outbound_on_writable(struct net *net, struct conn *conn)
@@ -146,49 +111,63 @@ static void mark_dirty(struct net *net, struct conn *conn)
 	TAILQ_INSERT_TAIL(&net->dirty, conn, dirty);
 }
 
+static void press_back(struct net *net, struct conn *conn)
+{
+	if (buffer_used(&conn->out) <= CONN_UNSENT_HIGH_BYTES ||
+		conn->state != CONN_SERVING || (conn->flags & CONN_AWAITS))
+		return;
+	conn_await(net, conn, CONN_AWAITS_DRAIN);
+	conn_rearm(net, conn);
+}
+
+/* Behind the output, where nobody looks; then it counts. */
 static void keep(
 	struct net *net, struct conn *conn, const void *bytes, size_t count)
 {
+	struct journal *journal = &net->front->journal;
 	size_t unsent = buffer_used(&conn->out) + count;
 
 	if (unsent > net->conf->network.client_output_limit_bytes) {
 		close_for_limit(net, conn, unsent);
 		return;
 	}
-	if (buffer_append(&net->pool, &conn->out, bytes, count)) {
+	if (buffer_reserve(&net->store, &conn->out, count)) {
 		close_for_memory(net, conn);
 		return;
 	}
+	memcpy(conn->out.bytes + conn->out.end, bytes, count);
+	journal_set(journal, &conn->out.end, conn->out.end + count);
+	journal_commit(journal);
 	mark_dirty(net, conn);
-	if (unsent > CONN_UNSENT_HIGH_BYTES && conn->state == CONN_SERVING &&
-		!(conn->flags & CONN_AWAITS)) {
-		conn_await(net, conn, CONN_AWAITS_DRAIN);
-		conn_rearm(net, conn);
+	press_back(net, conn);
+}
+
+void outbound_resume(struct net *net, struct conn *conn)
+{
+	if (!buffer_used(&conn->out)) {
+		buffer_release(&net->store, &conn->out);
+		return;
 	}
+	mark_dirty(net, conn);
+	press_back(net, conn);
 }
 
 void outbound_put(
 	struct net *net, struct conn *conn, const void *bytes, size_t count)
 {
-	const uint8_t *from = bytes;
-	size_t buffered = buffer_used(&conn->out);
-	ssize_t took = 0;
+	size_t gone = net->front->reply_sent;
 
-	if (count >= DIRECT_BYTES && !(conn->flags & CONN_BLOCKED))
-		took = offer(net, conn, bytes, count);
-	if (took < 0) {
-		conn_close(net, conn);
-		return;
+	if (count >= DIRECT_BYTES && !(conn->flags & CONN_BLOCKED)) {
+		if (sock_send(net, conn, bytes, count) < 0) {
+			conn_close(net, conn);
+			return;
+		}
+		gone = net->front->reply_sent - gone;
+	} else {
+		gone = 0;
 	}
-	if ((size_t)took < buffered) {
-		conn->out.start += (size_t)took;
-	} else if (took > 0) {
-		sent(net, conn, buffered);
-		from += (size_t)took - buffered;
-		count -= (size_t)took - buffered;
-	}
-	if (count)
-		keep(net, conn, from, count);
+	if (count > gone)
+		keep(net, conn, (const uint8_t *)bytes + gone, count - gone);
 }
 
 void outbound_put_error(
@@ -206,10 +185,10 @@ void outbound_put_error(
 
 static void release(struct net *net)
 {
-	if (net->reply_freed == net->reply_at)
+	if (net->reply_freed == net->front->reply_at)
 		return;
-	net->reply_freed = net->reply_at;
-	if (rf_ring_release(ring_of(net), net->reply_at))
+	net->reply_freed = net->front->reply_at;
+	if (rf_ring_release(ring_of(net), net->front->reply_at))
 		rf_bell_ring(net->channel->bell_business);
 }
 
@@ -219,26 +198,15 @@ static const void *payload_of(struct net *net, const struct rf_msg *msg)
 	struct rf_lane *lane = &net->channel->reply;
 
 	if (!(msg->flags & RF_MSG_LARGE))
-		return rf_ring_payload(ring_of(net), net->reply_at);
+		return rf_ring_payload(ring_of(net), net->front->reply_at);
 	/* Backed already, unless the writer was mad: then no SIGBUS here. */
 	if (rf_lane_back(net->channel, lane, msg->payload_bytes))
 		return NULL;
 	return lane->large;
 }
 
-static void after_put(
-	struct net *net, struct conn *conn, const struct rf_msg *msg)
-{
-	if (!conn_is_open(conn))
-		return;
-	if (msg->flags & RF_MSG_LAST_WORD)
-		conn_last_word(net, conn);
-	else if (may_settle(conn))
-		conn_settle(net, conn);
-}
-
 /* The connection whose oldest request this message answers, or NULL. */
-static struct conn *take_answer(struct net *net, const struct rf_msg *msg)
+static struct conn *find_asker(struct net *net, const struct rf_msg *msg)
 {
 	struct conn *conn = conn_find(net, msg->conn_id);
 
@@ -255,42 +223,108 @@ static struct conn *take_answer(struct net *net, const struct rf_msg *msg)
 		}
 		return NULL;
 	}
-	conn->unanswered--;
-	net->unanswered--;
 	return conn;
+}
+
+/* A request of this client has killed once too often. */
+static bool is_expelled(struct net *net, struct conn *conn)
+{
+	const struct conf *conf = net->conf;
+
+	if (offenders_count(&net->front->offenders, conn->fd,
+		    conf->quarantine.client_limit,
+		    conf->quarantine.client_ban_ms, net->now_ms))
+		return true;
+	journal_set(&net->front->journal, &conn->marks,
+		conn->marks | CONN_OFFENDED);
+	return conn->marks & CONN_OFFENDED;
+}
+
+/* Stage what the message says beside its payload: a successor that finds it
+ * taken goes on likewise. Returns true for a last word. */
+static bool stage_flags(struct net *net, struct conn *conn,
+	const struct rf_msg *msg, uint64_t unanswered)
+{
+	struct journal *journal = &net->front->journal;
+	bool last = msg->flags & RF_MSG_LAST_WORD;
+
+	if (msg->flags & RF_MSG_CRASHED)
+		last |= is_expelled(net, conn);
+	net->unanswered -= conn->unanswered;
+	if (last) {
+		unanswered = 0;
+		net->unowed = conn->owed;
+		journal_set(journal, &conn->owed, 0);
+		journal_set(journal, &conn->state, CONN_FINISHING);
+	}
+	net->unanswered += unanswered;
+	journal_set(journal, &conn->unanswered, unanswered);
+	return last;
+}
+
+/* The payload has been put. */
+static void settle(struct net *net, struct conn *conn, bool last)
+{
+	journal_commit(&net->front->journal);
+	if (net->unowed)
+		store_give(&net->store, (void *)net->unowed);
+	net->unowed = 0;
+	if (!conn_is_open(conn))
+		return;
+	if (last)
+		conn_last_word(net, conn);
+	else if (may_settle(conn))
+		conn_settle(net, conn);
+}
+
+/* What a predecessor sent of it is not sent again. */
+static void put_rest(struct net *net, struct conn *conn,
+	const struct rf_msg *msg, const uint8_t *payload)
+{
+	size_t gone = net->front->reply_sent;
+
+	if (gone > msg->payload_bytes)
+		gone = msg->payload_bytes;
+	outbound_put(net, conn, payload + gone, msg->payload_bytes - gone);
 }
 
 static void take_reply(
 	struct net *net, const struct rf_msg *msg, const void *payload)
 {
-	struct conn *conn = take_answer(net, msg);
+	struct conn *conn = find_asker(net, msg);
+	bool last;
 
 	if (!conn)
 		return;
-	outbound_put(net, conn, payload, msg->payload_bytes);
-	after_put(net, conn, msg);
+	last = stage_flags(net, conn, msg, conn->unanswered - 1);
+	put_rest(net, conn, msg, payload);
+	settle(net, conn, last);
 }
 
 static void take_error(
 	struct net *net, const struct rf_msg *msg, const void *payload)
 {
-	struct conn *conn = take_answer(net, msg);
+	struct conn *conn = find_asker(net, msg);
+	bool last;
 
 	if (!conn)
 		return;
+	last = stage_flags(net, conn, msg, conn->unanswered - 1);
 	outbound_put_error(net, conn, payload, msg->payload_bytes);
-	after_put(net, conn, msg);
+	settle(net, conn, last);
 }
 
 static void take_push(
 	struct net *net, const struct rf_msg *msg, const void *payload)
 {
 	struct conn *conn = conn_find(net, msg->conn_id);
+	bool last;
 
 	if (!conn || conn->state != CONN_SERVING)
 		return;
-	outbound_put(net, conn, payload, msg->payload_bytes);
-	after_put(net, conn, msg);
+	last = stage_flags(net, conn, msg, conn->unanswered);
+	put_rest(net, conn, msg, payload);
+	settle(net, conn, last);
 }
 
 static void (*const takers[RF_MSG_TYPE_COUNT])(
@@ -305,40 +339,44 @@ _Noreturn static void give_up(struct net *net, const char *what)
 	rf_log(RF_LOG_ERROR,
 		"reply ring: %s at position %" PRIu64 "; ending, so that "
 		"both children start with a new channel",
-		what, net->reply_at);
+		what, net->front->reply_at);
 	_exit(RF_CHILD_EXIT_CHANNEL);
 }
 
 static void take(struct net *net, const struct rf_msg *msg)
 {
 	const void *payload = payload_of(net, msg);
+	struct journal *journal = &net->front->journal;
+	uint64_t at = net->front->reply_at;
 
 	if (!payload)
 		give_up(net, "a payload that cannot be");
 	if (!takers[msg->type])
 		give_up(net, "a message of a type that never comes this way");
+	journal_set(journal, &net->front->reply_at, at + msg->ring_bytes);
+	if (net->front->reply_sent || msg->payload_bytes >= DIRECT_BYTES)
+		journal_set(journal, &net->front->reply_sent, 0);
 	takers[msg->type](net, msg, payload);
-	net->reply_at += msg->ring_bytes;
+	journal_commit(journal); /* unless a put has done so */
 	if (msg->flags & RF_MSG_LARGE ||
-		net->reply_at - net->reply_freed >= RELEASE_BYTES)
+		net->front->reply_at - net->reply_freed >= RELEASE_BYTES)
 		release(net);
 }
 
 void outbound_init(struct net *net)
 {
 	TAILQ_INIT(&net->dirty);
-	net->reply_at = ring_of(net)->shm->tail;
-	net->reply_freed = net->reply_at;
+	net->reply_freed = ring_of(net)->shm->tail;
 }
 
 void outbound_drain(struct net *net)
 {
-	uint64_t begun_at = net->reply_at;
+	uint64_t begun_at = net->front->reply_at;
 	struct rf_msg msg;
 	int got = 1;
 
-	while (net->reply_at - begun_at < RF_RING_BYTES && got > 0) {
-		got = rf_ring_peek(ring_of(net), net->reply_at, &msg);
+	while (net->front->reply_at - begun_at < RF_RING_BYTES && got > 0) {
+		got = rf_ring_peek(ring_of(net), net->front->reply_at, &msg);
 		if (got > 0)
 			take(net, &msg);
 	}
@@ -349,7 +387,7 @@ void outbound_drain(struct net *net)
 
 bool outbound_may_sleep(struct net *net)
 {
-	return rf_ring_sleep(ring_of(net), net->reply_at);
+	return rf_ring_sleep(ring_of(net), net->front->reply_at);
 }
 
 void outbound_wake(struct net *net)

@@ -192,10 +192,11 @@ static enum codec_result parse_body(struct codec_request *req, size_t bytes)
 
 /* ---- inline commands ---- */
 
-struct line { /* rewritten in place: what is written never passes the reading */
-	uint8_t *at;
+struct line { /* its words are not longer than itself */
+	const uint8_t *at;
 	size_t bytes;
 	size_t read;
+	uint8_t *words;
 	size_t written;
 };
 
@@ -238,7 +239,7 @@ static bool read_quoted(struct line *line, uint8_t quote)
 			c = read_escape(line);
 		else if (c == '\\' && more && line->at[line->read] == quote)
 			c = line->at[line->read++];
-		line->at[line->written++] = c;
+		line->words[line->written++] = c;
 	}
 	return false;
 }
@@ -255,16 +256,19 @@ static bool read_word(struct line *line)
 		}
 		if (c == ' ' || c == '\t' || c == '\r')
 			break;
-		line->at[line->written++] = c;
+		line->words[line->written++] = c;
 	}
 	return true;
 }
 
-static enum codec_result split_line(struct codec_request *req, uint8_t *in,
-	size_t bytes, const struct codec_limits *limits)
+static enum codec_result split_line(struct codec_request *req,
+	const uint8_t *in, size_t bytes, const struct codec_limits *limits)
 {
 	struct line line = {.at = in, .bytes = bytes};
 
+	if (codec_request_text(req, bytes ? bytes : 1))
+		return fail_memory(req);
+	line.words = req->text;
 	for (;;) {
 		size_t start = line.written;
 
@@ -282,8 +286,8 @@ static enum codec_result split_line(struct codec_request *req, uint8_t *in,
 	return whole(req);
 }
 
-static enum codec_result parse_inline(struct codec_request *req, uint8_t *in,
-	size_t bytes, const struct codec_limits *limits)
+static enum codec_result parse_inline(struct codec_request *req,
+	const uint8_t *in, size_t bytes, const struct codec_limits *limits)
 {
 	const uint8_t *found = memchr(in + req->seen, '\n', bytes - req->seen);
 	size_t end = found ? (size_t)(found - in) : bytes;
@@ -299,8 +303,8 @@ static enum codec_result parse_inline(struct codec_request *req, uint8_t *in,
 
 /* ---- the whole ---- */
 
-static enum codec_result resp_parse(struct codec_request *req, uint8_t *in,
-	size_t bytes, const struct codec_limits *limits)
+static enum codec_result resp_parse(struct codec_request *req,
+	const uint8_t *in, size_t bytes, const struct codec_limits *limits)
 {
 	enum codec_state before;
 	enum codec_result got = CODEC_MORE;

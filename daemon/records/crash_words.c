@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/* crash_words.c -- single facts of a crash record, in words. */
+#include "crash_words.h"
+
+#include "common/request_text.h"
+#include "daemon/control/facts.h"
+#include "words.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#ifndef SEGV_PKUERR
+#define SEGV_PKUERR 4
+#endif
+
+const char *crash_role(const struct rf_crash *r)
+{
+	static const char *const names[RF_CRASH_ROLE_COUNT] = {
+		[RF_CRASH_BUSINESS] = "business",
+		[RF_CRASH_STANDBY] = "standby",
+		[RF_CRASH_NETWORK] = "network",
+		[RF_CRASH_VAULT] = "vault",
+	};
+
+	return names[r->role];
+}
+
+const char *crash_cause(const struct rf_crash *r)
+{
+	static const char *const names[RF_CRASH_CAUSE_COUNT] = {
+		[RF_CRASH_ITSELF] = "itself",
+		[RF_CRASH_HANG] = "hang",
+		[RF_CRASH_TIMEOUT] = "timeout",
+		[RF_CRASH_LATE] = "late",
+	};
+
+	return names[r->cause];
+}
+
+const char *crash_phase(const struct rf_crash *r)
+{
+	static const char *const names[RF_PHASE_COUNT] = {
+		[RF_PHASE_NONE] = "",
+		[RF_PHASE_LEASE] = "taking the lease",
+		[RF_PHASE_VERIFY] = "verify",
+		[RF_PHASE_MIGRATE] = "migrate",
+		[RF_PHASE_BIND] = "taking up the channel",
+		[RF_PHASE_START] = "start",
+		[RF_PHASE_IDLE] = "nothing",
+		[RF_PHASE_REQUEST] = "a request",
+		[RF_PHASE_CONNECTION] = "a connection",
+		[RF_PHASE_TICK] = "tick",
+		[RF_PHASE_STOP] = "stop",
+	};
+
+	return names[r->phase];
+}
+
+const char *crash_rung(const struct rf_crash *r)
+{
+	return fact_rung_names[r->rung];
+}
+
+/* ---- the end ---- */
+
+bool crash_has_address(const struct rf_crash *r)
+{
+	return r->has_scene && r->code > 0 && r->code != SI_KERNEL &&
+	       (r->status == SIGSEGV || r->status == SIGBUS ||
+		       r->status == SIGILL || r->status == SIGFPE);
+}
+
+const char *crash_end(const struct rf_crash *r, char out[CRASH_WORDS_BYTES])
+{
+	static const char *const lead[RF_CRASH_CAUSE_COUNT] = {
+		[RF_CRASH_ITSELF] = "",
+		[RF_CRASH_HANG] = "hung, ",
+		[RF_CRASH_TIMEOUT] = "overran request_timeout, ",
+		[RF_CRASH_LATE] = "was not ready in time, ",
+	};
+	const char *name = sigabbrev_np(r->status);
+	siginfo_t end = {.si_code = r->how};
+	char words[WORDS_MAX];
+
+	end.si_status = r->status;
+	if (crash_has_address(r) && name)
+		snprintf(out, CRASH_WORDS_BYTES, "%sSIG%s at %#" PRIx64,
+			lead[r->cause], name, r->address);
+	else
+		snprintf(out, CRASH_WORDS_BYTES, "%s%s", lead[r->cause],
+			words_of_end(&end, words));
+	return out;
+}
+
+const char *crash_reason(const struct rf_crash *r)
+{
+	static const struct {
+		int signal; /* 0: any */
+		int code;
+		const char *words;
+	} reasons[] = {
+		{SIGSEGV, SEGV_MAPERR, "address not mapped"},
+		{SIGSEGV, SEGV_ACCERR, "access not allowed"},
+		{SIGSEGV, SEGV_PKUERR, "closed by its protection key"},
+		{SIGSEGV, SI_KERNEL, "no address at all, or stack overflow"},
+		{SIGBUS, BUS_ADRALN, "misaligned"},
+		{SIGBUS, BUS_ADRERR, "no memory behind the address"},
+		{SIGFPE, FPE_INTDIV, "integer division by zero"},
+		{SIGFPE, FPE_INTOVF, "integer overflow"},
+		{SIGILL, ILL_ILLOPC, "illegal instruction"},
+		{SIGILL, ILL_ILLOPN, "illegal instruction"},
+		{0, SI_USER, "sent by a process"},
+		{0, SI_QUEUE, "sent by a process"},
+		{SIGABRT, SI_TKILL, "it gave up (abort)"},
+		{0, SI_TKILL, "raised by itself"},
+	};
+
+	for (size_t i = 0;
+		r->has_scene && i < sizeof(reasons) / sizeof(*reasons); i++)
+		if (reasons[i].code == r->code &&
+			(!reasons[i].signal || reasons[i].signal == r->status))
+			return reasons[i].words;
+	return "";
+}
+
+/* ---- where and what ---- */
+
+static size_t line_bytes(const char *line)
+{
+	return strcspn(line, "\n");
+}
+
+static bool is_libc(const char *line)
+{
+	size_t bytes = line_bytes(line);
+	const char *in = memmem(line, bytes, " in libc.so", 11);
+
+	return in || memmem(line, bytes, " in libpthread", 14);
+}
+
+static const char *frame(const char *text)
+{
+	const char *line = text;
+
+	while (is_libc(line)) {
+		line += line_bytes(line);
+		if (!*line++)
+			return text;
+	}
+	return *line == '#' ? line : text;
+}
+
+/* Behind "#0  0x00007f12...  ". */
+static const char *skip_number_and_address(const char *line)
+{
+	for (int words = 0; words < 2; words++) {
+		line += strcspn(line, " \n");
+		line += strspn(line, " ");
+	}
+	return line;
+}
+
+const char *crash_where(const struct rf_crash *r, char out[CRASH_WORDS_BYTES])
+{
+	const char *from, *in;
+	size_t bytes;
+
+	*out = 0;
+	if (!__atomic_load_n(&r->text_complete, __ATOMIC_ACQUIRE) ||
+		r->text[0] != '#')
+		return out;
+	from = skip_number_and_address(frame(r->text));
+	bytes = line_bytes(from);
+	in = memmem(from, bytes, " in ", 4);
+	if (in && *from != '(')
+		bytes = (size_t)(in - from);
+	snprintf(out, CRASH_WORDS_BYTES, "%.*s", (int)bytes, from);
+	return out;
+}
+
+const char *crash_request(
+	const struct rf_crash *r, char out[CRASH_REQUEST_BYTES])
+{
+	*out = 0;
+	if (r->request.present)
+		rf_request_text(r->request.head, r->request.head_bytes,
+			UINT32_MAX, out, CRASH_REQUEST_BYTES);
+	return out;
+}
+
+const char *crash_time(const struct rf_crash *r, char out[CRASH_WORDS_BYTES])
+{
+	time_t seconds = (time_t)(r->at_ms / 1000);
+	struct tm parts = {0};
+	size_t n;
+
+	gmtime_r(&seconds, &parts);
+	n = strftime(out, CRASH_WORDS_BYTES, "%Y-%m-%d %H:%M:%S", &parts);
+	snprintf(out + n, CRASH_WORDS_BYTES - n, ".%03u",
+		(unsigned)((uint64_t)r->at_ms % 1000));
+	return out;
+}
+
+#ifdef __x86_64__
+const char *const crash_registers[RF_CRASH_REGISTERS + 1] = {"r8", "r9", "r10",
+	"r11", "r12", "r13", "r14", "r15", "rdi", "rsi", "rbp", "rbx", "rdx",
+	"rax", "rcx", "rsp", "rip", "eflags", "csgsfs", "err", "trapno",
+	"oldmask", "cr2"};
+#else
+const char *const crash_registers[RF_CRASH_REGISTERS + 1] = {"x0", "x1", "x2",
+	"x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13",
+	"x14", "x15", "x16", "x17", "x18", "x19", "x20", "x21", "x22", "x23",
+	"x24", "x25", "x26", "x27", "x28", "x29", "x30", "sp", "pc", "pstate"};
+#endif

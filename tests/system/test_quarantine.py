@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: MIT
+"""Requests that kill: put aside, told, run again, and their clients kept out.
+"""
+import json
+import os
+import signal
+import stat
+from pathlib import Path
+
+import pytest
+from service import ReplyError, wait_until
+
+KILLER = ("DEBUG", "SEGFAULT")
+
+
+def directory(kv):
+    return Path(kv.settings["refork_state_dir"]) / kv.name / "quarantine"
+
+
+def kept(kv):
+    """The ids of the files, in order."""
+    if not directory(kv).exists():
+        return []
+    return sorted(int(name) for name in os.listdir(directory(kv)))
+
+
+def listed(kv):
+    told = json.loads(kv.control("--json", "quarantine", "list").stdout)
+    assert told["schema"] == 1
+    return told["requests"]
+
+
+def show(kv, request_id):
+    return json.loads(kv.control("--json", "quarantine", "show",
+                                 str(request_id)).stdout)
+
+
+def poison(kv, wire=None):
+    """A request that kills twice."""
+    own = wire or kv.raw()
+    own.send(*KILLER)
+    reply = own.read()
+    assert isinstance(reply, ReplyError) and str(reply).startswith("CRASHED")
+    if wire is None:
+        own.close()
+
+
+def keys_survive(kv):
+    with kv.raw() as wire:
+        assert wire.call("SET", "alive", "yes") == b"OK"
+        assert wire.call("GET", "alive") == b"yes"
+
+
+def test_a_request_that_killed_twice_is_kept_and_told(service):
+    kv = service()
+    assert listed(kv) == []
+    assert "no request" in kv.control("quarantine", "list").stdout
+    with kv.raw() as wire:
+        address = "%s:%d" % wire.socket.getsockname()
+        poison(kv, wire)
+        assert wire.call("PING") == b"PONG"
+    assert kept(kv) == [1]
+    file = directory(kv) / "1"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(directory(kv).stat().st_mode) == 0o700
+    assert file.read_bytes().startswith(b"refork-quarantine 1\nid: 1\n")
+    assert file.read_bytes().endswith(b"DEBUGSEGFAULT")
+    request = listed(kv)[0]
+    assert request == {key: value for key, value in show(kv, 1).items()
+                       if key not in ("schema", "head")}
+    assert request["id"] == 1 and request["state"] == "kept"
+    assert request["command"] == "DEBUG SEGFAULT"
+    assert request["peer"] == address and request["attempts"] == 2
+    assert request["service"] == kv.name
+    assert request["worker"].startswith("kv ")
+    page = kv.control("quarantine", "show", "1").stdout
+    assert "DEBUG SEGFAULT" in page and address in page
+    assert "44 45 42" in page  # the dump
+    assert "DEBUG SEGFAULT" in kv.control("quarantine", "list").stdout
+    assert kv.status()["quarantined"] == 1
+
+
+def test_one_that_is_dropped_is_gone_and_its_number_too(service):
+    kv = service()
+    poison(kv)
+    kv.control("quarantine", "drop", "1")
+    assert kept(kv) == [] and listed(kv) == []
+    for verb in ("drop", "show", "release"):
+        refused = kv.control("quarantine", verb, "1", check=False)
+        assert refused.returncode == 1 and refused.stderr
+    poison(kv)
+    assert kept(kv) == [2]
+
+
+def test_one_that_kills_again_is_not_tried_again(service):
+    kv = service()
+    poison(kv)
+    crashes = kv.status()["crashes"]
+    refused = kv.control("quarantine", "release", "1", check=False)
+    assert refused.returncode == 1
+    assert "again" in refused.stderr
+    keys_survive(kv)
+    assert kept(kv) == [1]
+    wait_until(lambda: kv.status()["crashes"] == crashes + 1,
+               "one crash more is told")
+    assert listed(kv)[0]["state"] == "kept"
+
+
+def test_one_that_is_cured_runs_once_and_is_gone(daemon):
+    """Here the cure is another configuration."""
+    kv = daemon().start()
+    poison(kv)
+    kv.stop()
+    assert kept(kv) == [1]
+    kv.configure(business_allow_crash_test="no")
+    kv.start()
+    assert [request["id"] for request in listed(kv)] == [1]
+    told = json.loads(kv.control("--json", "quarantine", "release",
+                                 "1").stdout)
+    assert told["reply"].startswith("-ERR DEBUG command not allowed")
+    assert told["reply_bytes"] == len(told["reply"])
+    assert kept(kv) == [] and kv.status()["crashes"] == 0
+    keys_survive(kv)
+
+
+def test_a_supervisor_killed_in_between_leaves_it_to_be_released(daemon):
+    kv = daemon().start()
+    poison(kv)
+    kv.kill9()
+    os.rename(directory(kv) / "1", directory(kv) / "1.running")
+    kv.start()
+    wait_until(lambda: os.listdir(directory(kv)) == ["1"],
+               "the file has its name again")
+
+
+def test_no_more_are_kept_than_configured(service):
+    kv = service(quarantine_keep=2, quarantine_client_limit=0)
+    for _ in range(4):
+        poison(kv)
+    assert kept(kv) == [3, 4]
+    assert [request["id"] for request in listed(kv)] == [4, 3]
+
+
+def test_none_is_kept_when_told_so(service):
+    kv = service(quarantine_keep=0)
+    poison(kv)
+    assert kept(kv) == []
+    keys_survive(kv)
+
+
+def test_a_damaged_file_is_listed_and_can_be_dropped(service):
+    kv = service()
+    poison(kv)
+    file = directory(kv) / "1"
+    file.write_bytes(file.read_bytes()[:-1])
+    assert listed(kv) == [{"id": 1, "state": "damaged"}]
+    for verb in ("show", "release"):
+        refused = kv.control("quarantine", verb, "1", check=False)
+        assert refused.returncode == 1 and "damaged" in refused.stderr
+    kv.control("quarantine", "drop", "1")
+    assert listed(kv) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_a_full_disk_costs_the_copy_and_nothing_else(daemon, tmp_path):
+    state = tmp_path / "small"
+    state.mkdir()
+    kv = daemon(
+        wrapper=["unshare", "--mount", "sh", "-c",
+                 f'mount -t tmpfs -o size=64k none {state} && '
+                 f'dd if=/dev/zero of={state}/full bs=1k 2>/dev/null; '
+                 'exec "$@"', "sh"],
+        refork_state_dir=state).start()
+    poison(kv)
+    kv.wait_for_log("quarantine: keep .*No space left on device; it is "
+                    "skipped all the same")
+    keys_survive(kv)
+    assert listed(kv) == []
+
+
+# ---- clients ----
+
+def test_a_second_one_on_a_connection_is_its_last(service):
+    kv = service()
+    with kv.raw() as wire:
+        poison(kv, wire)
+        assert wire.call("PING") == b"PONG"
+        wire.send(*KILLER)
+        assert wire.read_to_end().startswith(b"-CRASHED")
+    keys_survive(kv)
+
+
+def test_a_client_that_goes_on_killing_is_kept_out_for_a_while(service):
+    kv = service(quarantine_client_limit=3, quarantine_client_ban="2s")
+    for _ in range(3):
+        poison(kv)
+    with kv.raw() as wire:
+        assert b"refused for a while" in wire.read_to_end()
+    assert kv.status()["clients_banned"] >= 1
+    with kv.raw(unix=True) as wire:  # another address: this user's
+        assert wire.call("PING") == b"PONG"
+
+    def let_in():
+        with kv.raw() as again:
+            try:
+                return again.call("PING") == b"PONG"
+            except (ReplyError, OSError, EOFError):
+                return False
+    wait_until(let_in, "the client is let in again", every_s=0.2)
+
+
+def test_a_ban_outlives_the_network_process(service):
+    kv = service(quarantine_client_limit=1, quarantine_client_ban="1h")
+    poison(kv)
+    victim = kv.network_pid
+    os.kill(victim, signal.SIGKILL)
+    kv.wait_for_successor(victim, "network")
+    with kv.raw() as wire:
+        assert b"refused for a while" in wire.read_to_end()

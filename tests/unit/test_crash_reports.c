@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* test_crash_reports.c -- the processes that complete crash records. */
+#include "crash_stage.h"
+
+#include "daemon/records/ring.h"
+
+#include <sys/stat.h>
+
+#define WAIT_MS 30000
+static int64_t deadline_ms;
+
+static void stop_when_complete(struct ev_loop *on, ev_timer *w, int events)
+{
+	const struct rf_crash *r =
+		ring_find(&service.status->crashes, *(uint64_t *)w->data);
+
+	(void)events;
+	if (r->text_complete || rf_monotonic_ms() > deadline_ms)
+		ev_break(on, EVBREAK_ALL);
+}
+
+static void await_report(uint64_t id)
+{
+	ev_timer poll;
+
+	ev_timer_init(&poll, stop_when_complete, 0.01, 0.01);
+	poll.data = &id;
+	deadline_ms = rf_monotonic_ms() + WAIT_MS;
+	ev_timer_start(loop, &poll);
+	ev_run(loop, 0);
+	ev_timer_stop(loop, &poll);
+	assert_int_equal(
+		ring_find(&service.status->crashes, id)->text_complete, 1);
+}
+
+static void crash_here(pid_t pid)
+{
+	set_scene(pid);
+	scene->pc = (uint64_t)&crash_here + 4;
+#ifdef __x86_64__
+	scene->registers[16] = scene->pc;
+#endif
+	crash(pid);
+}
+
+static void a_process_adds_the_backtrace(void **unused)
+{
+	(void)unused;
+	crash_here(9);
+	check(show(1, REPORT_TEXT), "(not made yet)");
+	await_report(1);
+	check(show(1, REPORT_TEXT), " crash_here+0x4 (tests/unit/");
+	check(show(1, REPORT_JSON), "\"backtrace\": \"#0  0x");
+	check(list(REPORT_TEXT), "crash_here+0x4 (");
+}
+
+static void every_record_of_a_burst_becomes_complete(void **unused)
+{
+	(void)unused;
+	for (pid_t pid = 1; pid <= 20; pid++)
+		crash_here(pid);
+	for (uint64_t id = 1; id <= 20; id++)
+		await_report(id);
+	check(show(8, REPORT_TEXT), " crash_here+0x4");
+}
+
+static void kill_reporter(void)
+{
+	pid_t pid = 0;
+
+	for (pid_t p = 1; p < 1 << 22 && !pid; p++)
+		if (crashes_owns(crashes, p))
+			pid = p;
+	assert_int_not_equal(pid, 0);
+	kill(pid, SIGKILL);
+}
+
+static void a_killed_reporter_leaves_a_complete_record(void **unused)
+{
+	(void)unused;
+	crash_here(9);
+	kill_reporter();
+	await_report(1);
+	check(show(1, REPORT_TEXT),
+		"(no backtrace: the reporting process: killed by SIGKILL)");
+}
+
+/* ---- on_crash_exec ---- */
+
+/* A program that leaves what it was given in a file. */
+static void write_program(char script[64], char got[64])
+{
+	FILE *file;
+
+	snprintf(script, 64, "%s/hook", dir);
+	snprintf(got, 64, "%s/got", dir);
+	file = fopen(script, "w");
+	fprintf(file,
+		"#!/bin/sh\necho $REFORK_NAME $REFORK_CRASH_ID $# > %s.new\n"
+		"cat >> %s.new; mv %s.new %s\n",
+		got, got, got, got);
+	fclose(file);
+	chmod(script, 0700);
+	snprintf(
+		service.conf->crash.on_crash_exec, CONF_TEXT_MAX, "%s", script);
+}
+
+static void check_program(const char *script, const char *got)
+{
+	FILE *file = fopen(got, "r");
+	size_t n;
+
+	assert_non_null(file);
+	n = fread(said, 1, sizeof(said) - 1, file);
+	said[n] = 0;
+	fclose(file);
+	unlink(script);
+	unlink(got);
+	check(said, "unit 1 0\n{\"schema\": 1, \"id\": 1, ");
+}
+
+static void the_program_gets_the_record(void **unused)
+{
+	char script[64], got[64];
+
+	(void)unused;
+	write_program(script, got);
+	crash_here(9);
+	restart_fresh(); /* waits for it */
+	check_program(script, got);
+	check(said, "crash_here+0x4");
+}
+
+static void the_program_is_run_even_when_the_reporter_was_killed(void **unused)
+{
+	char script[64], got[64];
+
+	(void)unused;
+	write_program(script, got);
+	crash_here(9);
+	kill_reporter();
+	await_report(1);
+	restart_fresh();
+	check_program(script, got);
+	check(said, "(no backtrace: the reporting process: killed by");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_process_adds_the_backtrace),
+		TEST(every_record_of_a_burst_becomes_complete),
+		TEST(a_killed_reporter_leaves_a_complete_record),
+		TEST(the_program_gets_the_record),
+		TEST(the_program_is_run_even_when_the_reporter_was_killed),
+	};
+
+	return RUN_TESTS(tests);
+}

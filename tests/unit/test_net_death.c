@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/* test_net_death.c -- the network child is killed anywhere, and the clients
+ * see nothing of it.
+ *
+ * One scripted exchange is played again and again; each time the network child
+ * is killed at another instant of it: before and after every system call, and
+ * at instructions in between. The clients must see exactly the bytes that were
+ * replied, the business side exactly the requests that were sent, each once. */
+#include "net_keeper.h"
+
+#include <time.h>
+
+#define BIG_BYTES  ((size_t)700 << 10)
+#define PART_BYTES ((size_t)100 << 10)
+#define SPAN_MAX   4000 /* instructions between two system calls, about */
+
+static uint8_t big[BIG_BYTES];
+static char unix_path[64];
+
+static void stage_listen_unix(struct stage *s)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(unix_path, sizeof(unix_path), "/tmp/net_death.%d", getpid());
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s", unix_path);
+	unlink(unix_path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(fd, 511), 0);
+	s->child.listen_fds[1] = fd;
+	s->child.listen_names[1] = unix_path;
+	s->child.listen_count = 2;
+}
+
+static int dial_unix(void)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	struct timeval limit = {.tv_sec = WAIT_MS / 1000};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s", unix_path);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	return fd;
+}
+
+static void hear_big(int fd, size_t bytes)
+{
+	static uint8_t got[BIG_BYTES];
+
+	assert_int_equal(recv(fd, got, bytes, MSG_WAITALL), bytes);
+	assert_memory_equal(got, big, bytes);
+}
+
+static void play_small(struct stage *s, int fd, uint64_t conn)
+{
+	say(fd, "PING\r\n*2\r\n$3\r\nGET\r\n$1\r\na\r\n*2\r\n$3\r\nGE");
+	assert_int_equal(expect_request(s, "PING"), conn);
+	assert_int_equal(expect_request(s, "GET|a"), conn);
+	reply(s, conn, "+PONG\r\n");
+	hear(fd, "+PONG\r\n");
+	say(fd, "T\r\n$1\r\nb\r\nECHO \"x y\" z\r\n");
+	assert_int_equal(expect_request(s, "GET|b"), conn);
+	assert_int_equal(expect_request(s, "ECHO|x y|z"), conn);
+	reply(s, conn, "$1\r\n1\r\n");
+	reply(s, conn, "$1\r\n2\r\n");
+	post(s, conn, RF_MSG_ERROR, 0, "OOM none");
+	hear(fd, "$1\r\n1\r\n$1\r\n2\r\n-OOM none\r\n");
+}
+
+static void play_large(struct stage *s, int fd, uint64_t conn)
+{
+	struct message got;
+	char head[64];
+
+	snprintf(head, sizeof(head), "*2\r\n$3\r\nSET\r\n$%zu\r\n", BIG_BYTES);
+	say(fd, head);
+	say_bytes(fd, big, BIG_BYTES);
+	say(fd, "\r\nPING\r\n");
+	got = expect_message(s, RF_MSG_REQUEST);
+	assert_int_equal(got.head.payload_bytes, 12 + 3 + BIG_BYTES);
+	assert_memory_equal(got.payload + 15, big, BIG_BYTES);
+	expect_request(s, "PING");
+	/* More than the socket takes at once. */
+	for (int i = 0; i < 8; i++)
+		if (i < 2)
+			post_bytes(s, conn, RF_MSG_REPLY, 0, big, BIG_BYTES);
+		else
+			post_bytes(s, conn, RF_MSG_PUSH, 0, big, BIG_BYTES);
+	post_bytes(s, conn, RF_MSG_PUSH, 0, big, PART_BYTES);
+	post(s, conn, RF_MSG_PUSH, 0, "+end\r\n");
+	for (int i = 0; i < 8; i++)
+		hear_big(fd, BIG_BYTES);
+	hear_big(fd, PART_BYTES);
+	hear(fd, "+end\r\n");
+}
+
+/* Each ends its connection in another way. */
+static void play_end(struct stage *s, int (*call)(struct stage *))
+{
+	int fd = call(s);
+	uint64_t conn = expect_message(s, RF_MSG_OPEN).head.conn_id;
+
+	say(fd, "PING\r\n*1\r\n!\r\nPING\r\n");
+	assert_int_equal(expect_request(s, "PING"), conn);
+	reply(s, conn, "+PONG\r\n");
+	hear(fd, "+PONG\r\n-ERR Protocol error: expected '$', got '!'\r\n");
+	close(fd);
+	assert_int_equal(expect_message(s, RF_MSG_CLOSE).head.conn_id, conn);
+	fd = call(s);
+	conn = expect_message(s, RF_MSG_OPEN).head.conn_id;
+	say(fd, "QUIT\r\nPING\r\n");
+	expect_request(s, "QUIT");
+	expect_request(s, "PING");
+	post(s, conn, RF_MSG_REPLY, RF_MSG_LAST_WORD, "+OK\r\n");
+	hear(fd, "+OK\r\n");
+	hear_end(fd);
+	assert_int_equal(expect_message(s, RF_MSG_CLOSE).head.conn_id, conn);
+	fd = call(s);
+	conn = expect_message(s, RF_MSG_OPEN).head.conn_id;
+	say(fd, "PING\r\n*1");
+	shutdown(fd, SHUT_WR);
+	expect_request(s, "PING");
+	reply(s, conn, "+PONG\r\n");
+	hear(fd, "+PONG\r\n");
+	hear_end(fd);
+	assert_int_equal(expect_message(s, RF_MSG_CLOSE).head.conn_id, conn);
+}
+
+static int call_unix(struct stage *s)
+{
+	(void)s;
+	return dial_unix();
+}
+
+enum script { SCRIPT_SMALL = 1, SCRIPT_LARGE = 2, SCRIPT_END = 4 };
+
+/* Returns the number of deaths. */
+static int play(unsigned script, int (*call)(struct stage *), struct plan plan)
+{
+	struct keeper k;
+	struct stage s;
+	uint64_t conn;
+	int fd, deaths;
+
+	stage_set(&s, NULL);
+	stage_listen_unix(&s);
+	keeper_start(&s, &k, plan);
+	expect_message(&s, RF_MSG_RESET);
+	fd = call(&s);
+	conn = expect_message(&s, RF_MSG_OPEN).head.conn_id;
+	if (script & SCRIPT_SMALL)
+		play_small(&s, fd, conn);
+	if (script & SCRIPT_LARGE)
+		play_large(&s, fd, conn);
+	if (script & SCRIPT_END)
+		play_end(&s, call);
+	close(fd);
+	assert_int_equal(expect_message(&s, RF_MSG_CLOSE).head.conn_id, conn);
+	assert_false(has_message(&s));
+	deaths = *k.deaths;
+	keeper_end(&s, &k);
+	unlink(unix_path);
+	return deaths;
+}
+
+static void sweep(unsigned script, int (*call)(struct stage *), int stride)
+{
+	int calls = 1;
+
+	/* Until the script ends before its turn has come. */
+	while (play(script, call, (struct plan){.calls = calls}) > 0)
+		calls += stride;
+	print_message("%d system call stops\n", calls);
+	assert_true(calls > 50);
+}
+
+static void a_death_at_any_system_call_is_not_seen(void **state)
+{
+	(void)state;
+	sweep(SCRIPT_SMALL | SCRIPT_END, dial, 1);
+	sweep(SCRIPT_SMALL | SCRIPT_END, call_unix, 1);
+}
+
+static void a_death_amid_large_messages_is_not_seen(void **state)
+{
+	(void)state;
+	sweep(SCRIPT_LARGE, dial, 3);
+	sweep(SCRIPT_LARGE, call_unix, 3);
+}
+
+static void a_death_at_any_instruction_is_not_seen(void **state)
+{
+	unsigned seed = (unsigned)time(NULL);
+
+	(void)state;
+	print_message("seed %u\n", seed);
+	srandom(seed);
+	for (int i = 0; i < 150; i++)
+		play(i % 10 ? SCRIPT_SMALL | SCRIPT_END : SCRIPT_LARGE,
+			i % 2 ? dial : call_unix,
+			(struct plan){
+				.calls = 1 + (int)(random() % 120),
+				.steps = 1 + (int)(random() % SPAN_MAX),
+				.again_us =
+					i % 3 ? 0 : 1 + (int)(random() % 3000),
+			});
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < BIG_BYTES; i++)
+		big[i] = (uint8_t)(i * 2654435761u >> 13);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_death_at_any_system_call_is_not_seen),
+		cmocka_unit_test(a_death_amid_large_messages_is_not_seen),
+		cmocka_unit_test(a_death_at_any_instruction_is_not_seen),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, NULL);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* crash.c -- a dying business child names the request, and gives the lease.
+ *
+ * Why before it is dead: writing a core dump of a large process takes seconds,
+ * and the kernel would give the lease after them. The dying child has nothing
+ * left to do with the arena, and scene.c sees to it that it runs no business
+ * code any more (H4): from the moment it has given the lease it only stores
+ * into the scene, which is its own, and dies.
+ *
+ * That holds for the one thread that runs this. So the lease stays where it is
+ * when there are others, and also when the signal did not hit the business
+ * thread, or hit it before the lease was whole (lease.c, L2).
+ */
+#include "crash.h"
+#include "common/arena.h"
+#include "common/scene.h"
+#include "common/super.h"
+#include "in_work.h"
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct rf_child *self;
+
+int crash_thread_count(void)
+{
+	struct stat st;
+
+	/* A directory's links: itself, its entry, one per sub-directory. */
+	if (stat("/proc/self/task", &st) != 0)
+		return -errno;
+	return (int)st.st_nlink - 2;
+}
+
+static void add_work(struct rf_crash_scene *scene)
+{
+	const struct rf_status_business *mine = &self->status->business;
+
+	if (rf_lease_holder() == 0) {
+		scene->phase = RF_PHASE_LEASE;
+		return;
+	}
+	scene->phase = rf_status_get(mine->phase);
+	scene->generation = RF_SUPER->generation;
+	if (scene->phase == RF_PHASE_REQUEST)
+		in_work_describe(self->channel, &scene->request);
+	if (crash_thread_count() == 1)
+		scene->handed_over = rf_lease_give_dying();
+}
+
+int crash_arm(const struct rf_child *the_self)
+{
+	self = the_self;
+	return rf_scene_arm(self->scene, add_work);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* messages.h -- what each message of the request ring has the desk do. */
+#ifndef MESSAGES_H
+#define MESSAGES_H
+
+#include "desk.h"
+
+/* One message of the ring, while it is worked on. */
+struct job {
+	struct desk *desk;
+	struct rf_msg msg; /* a copy, checked */
+	const uint8_t *payload;
+	size_t bytes;
+	unsigned attempt, attempts_max;
+};
+
+/* By type; run == NULL: no message of that type comes this way. Each runs
+ * inside the transaction of its message. 0 or -EBADMSG. */
+extern const struct message {
+	int (*run)(struct job *job);
+	enum rf_phase phase;
+} messages[RF_MSG_TYPE_COUNT];
+
+/* Answer with RF_MSG_ERROR; flags as of its message. Needs a transaction. */
+void messages_error(
+	struct desk *desk, uint64_t conn_id, const char *text, uint16_t flags);
+
+/* The worker's `closed` failed (a full arena), but the connection has ended all
+ * the same. Needs a transaction. */
+void messages_forget_conn(struct rf_conn *conn, int error);
+
+/* No connection is open any more. A transaction each: there may be thousands.
+ * attempt  how often this has been tried */
+void messages_end_all_conns(struct desk *desk, unsigned attempt);
+
+#endif

@@ -47,7 +47,6 @@ struct rf_order_shm {
 	uint32_t kind;	 /* enum rf_order_kind */
 	uint32_t scene;	 /* of the new process: its index in the status */
 	uint64_t tables; /* descriptor tables so far; the newest's serial */
-	uint64_t made;	 /* the last process made: order's serial, its pid */
 };
 
 static inline uint64_t rf_order_word(

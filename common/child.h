@@ -62,10 +62,10 @@ struct rf_child {
 			    migrate and build in this process */
 };
 
-/* All are entered right after fork, with default signal dispositions (SIGINT
- * and SIGPIPE ignored), an empty signal mask, PDEATHSIG set, title and log
- * identity set, the supervisor's own descriptors closed. SIGTERM asks them to
- * drain and exit RF_CHILD_EXIT_ASKED. */
+/* All are entered right after fork, with default signal dispositions (SIGINT,
+ * SIGPIPE and SIGXFSZ ignored), an empty signal mask, PDEATHSIG set, title and
+ * log identity set, the supervisor's own descriptors closed. SIGTERM asks them
+ * to drain and exit RF_CHILD_EXIT_ASKED. */
 _Noreturn void network_main(const struct rf_child *self);
 _Noreturn void business_main(const struct rf_child *self);
 /* Keeps the network child's descriptors open, and makes network children that

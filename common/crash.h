@@ -69,7 +69,7 @@ struct rf_crash_scene {
 	uint64_t pc, sp, fp;
 	uint64_t stack_at; /* address of stack[0] */
 	uint32_t stack_bytes;
-	uint32_t reserved;
+	int32_t sender_pid; /* of a signal that was sent; 0: it was not */
 	struct rf_crash_request request;
 	uint8_t stack[RF_CRASH_STACK_BYTES];
 };
@@ -116,6 +116,8 @@ struct rf_crash {
 	int32_t code;	/* si_code of the signal, when a scene is there */
 	uint64_t generation;
 	uint64_t address;
+	int32_t sender_pid; /* of the scene */
+	uint32_t reserved;
 	uint32_t has_scene;
 	uint32_t phase;
 	uint32_t rung; /* of the recovery ladder that answered it */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 2048
+#define LAST_MAX_BYTES 160
 
 static struct {
 	char service[32];
@@ -26,6 +27,8 @@ static struct {
 	.level = RF_LOG_INFO,
 	.level_at = &self.level,
 };
+
+static char last_error[LAST_MAX_BYTES];
 
 static const struct {
 	const char *name;
@@ -43,6 +46,7 @@ void rf_log_identify(const char *service, const char *role, uint64_t generation)
 	snprintf(self.service, sizeof self.service, "%s", service);
 	snprintf(self.role, sizeof self.role, "%s", role);
 	self.generation = generation;
+	last_error[0] = '\0'; /* another process's, perhaps */
 }
 
 void rf_log_set_level(enum rf_log_level level)
@@ -85,6 +89,7 @@ void rf_log(enum rf_log_level level, const char *format, ...)
 	char line[LINE_MAX_BYTES];
 	size_t room = sizeof line - 1; /* for the newline */
 	int saved = errno;
+	const char *text;
 	size_t n;
 	va_list args;
 
@@ -97,15 +102,23 @@ void rf_log(enum rf_log_level level, const char *format, ...)
 		n += (size_t)snprintf(line + n, room - n, "/%llu",
 			(unsigned long long)self.generation);
 	n += (size_t)snprintf(line + n, room - n, " %s: ", levels[level].name);
+	text = line + n;
 	va_start(args, format);
 	n += (size_t)vsnprintf(line + n, room - n, format, args);
 	va_end(args);
 	if (n >= room)
 		n = room - 1;
+	if (level == RF_LOG_ERROR)
+		snprintf(last_error, sizeof last_error, "%s", text);
 	line[n++] = '\n';
 	if (write(STDERR_FILENO, line, n) < 0)
 		errno = 0; /* nobody left to tell */
 	errno = saved;
+}
+
+const char *rf_log_last_error(void)
+{
+	return last_error;
 }
 
 void rf_check_failed(const char *cond, const char *file, int line)

@@ -25,6 +25,7 @@
  * and stack.
  */
 #include "scene.h"
+#include "channel.h"
 #include "status.h"
 #include <errno.h>
 #include <refork/check.h>
@@ -48,6 +49,7 @@ static const int fatal[] = {
 static struct {
 	struct rf_crash_scene *scene;
 	void (*more)(struct rf_crash_scene *scene);
+	int bell;
 	pid_t pid;
 	uint32_t taken; /* one thread describes, one time */
 } self;
@@ -119,6 +121,12 @@ static void copy_stack(struct rf_crash_scene *scene)
 	scene->stack_bytes = (uint32_t)copied;
 }
 
+/* By kill(2) or sigqueue(3): others may have done that. */
+static bool was_sent(const siginfo_t *info)
+{
+	return info->si_code == SI_USER || info->si_code == SI_QUEUE;
+}
+
 static void describe(const siginfo_t *info, const ucontext_t *context)
 {
 	struct rf_crash_scene *scene = self.scene;
@@ -128,11 +136,14 @@ static void describe(const siginfo_t *info, const ucontext_t *context)
 	scene->signal = info->si_signo;
 	scene->code = info->si_code;
 	scene->address = (uint64_t)info->si_addr;
+	scene->sender_pid = was_sent(info) ? info->si_pid : 0;
 	copy_registers(scene, context);
 	if (self.more != NULL)
 		self.more(scene);
 	copy_stack(scene);
 	__atomic_store_n(&scene->complete, self.pid, __ATOMIC_RELEASE);
+	if (self.bell >= 0)
+		rf_bell_ring(self.bell);
 }
 
 static void on_fatal(int number, siginfo_t *info, void *interrupted)
@@ -154,7 +165,7 @@ static void on_fatal(int number, siginfo_t *info, void *interrupted)
 }
 
 int rf_scene_arm(struct rf_crash_scene *scene,
-	void (*more)(struct rf_crash_scene *scene))
+	void (*more)(struct rf_crash_scene *scene), int bell)
 {
 	const stack_t aside = {.ss_sp = stack, .ss_size = sizeof stack};
 	struct sigaction action = {
@@ -166,6 +177,7 @@ int rf_scene_arm(struct rf_crash_scene *scene,
 	memset(scene, 0, sizeof *scene);
 	self.scene = scene;
 	self.more = more;
+	self.bell = bell;
 	self.pid = getpid();
 	self.taken = 0;
 	sigfillset(&action.sa_mask); /* H3 */

@@ -13,9 +13,10 @@
  * more     adds what only this role knows, and may do what must be done before
  *          the end: called in the handler, by the thread that took the signal,
  *          after `at_us` and the registers and before the stack. NULL: nothing
+ * bell     an eventfd, rung when all is described; -1: none
  * Returns  0 or -errno. What this process forks does not write into it. */
 int rf_scene_arm(struct rf_crash_scene *scene,
-	void (*more)(struct rf_crash_scene *scene));
+	void (*more)(struct rf_crash_scene *scene), int bell);
 
 /* Copy memory of this process that may not be there: for handlers. Returns the
  * bytes copied, from the front; the rest of `to` is as it was. */

@@ -51,7 +51,9 @@ struct rf_status_supervisor { /* writer: the supervisor */
 	 * as it is between two messages. 0: nobody. */
 	int32_t leave_pid;
 	uint32_t rung; /* enum rf_rung: where the recovery stands now */
-	uint32_t reserved;
+	/* The business child of this pid was ended for another's sake: what it
+	 * was at is not to blame. */
+	int32_t spent_pid;
 };
 
 struct rf_status_network {    /* writer: the network child */
@@ -101,6 +103,9 @@ struct rf_status_business {   /* writer: the holder of the lease */
 	int64_t release_result;	 /* 0: run; -errno */
 	uint64_t release_reply_bytes;
 	char release_reply[256]; /* its first bytes */
+	/* Why this code does not run this state (RF_CHILD_EXIT_CODE,
+	 * RF_CHILD_EXIT_DAMAGED), said by the one that took over last. */
+	char refusal[256];
 	struct rf_takeover takeover;
 };
 
@@ -133,8 +138,8 @@ struct rf_status_shm {
 /* Make the status segment of a service, or adopt the one that an earlier
  * daemon left behind: what that one's processes said of themselves is zeroed,
  * its crash records are kept. One that does not fit is made anew: nothing in
- * it is a client's. A memfd cannot be found again: its records go with the
- * daemon, unless that was stopped and wrote them to state_dir.
+ * it is a client's. A memfd cannot be found again: of its records those that
+ * were complete are in state_dir.
  *
  * seg      backend set by the caller; filled in
  * Returns  0; -EWOULDBLOCK another daemon has it, for `wait_ms` already (the

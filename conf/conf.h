@@ -12,8 +12,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define CONF_TEXT_MAX	255
-#define CONF_LISTEN_MAX 16
+#define CONF_TEXT_MAX	       255
+#define CONF_LISTEN_MAX	       16
+#define CONF_REQUEST_BYTES_MAX ((uint64_t)1 << 30)
 
 enum conf_backend { CONF_BACKEND_POSIX, CONF_BACKEND_MEMFD };
 enum conf_huge { CONF_HUGE_NEVER, CONF_HUGE_ADVISE };

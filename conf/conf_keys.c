@@ -129,7 +129,8 @@ const struct conf_key conf_keys[] = {
 		.count_offset = offsetof(struct conf, network.listen_count),
 		.standard = "127.0.0.1:6380", .min = 1, .max = CONF_TEXT_MAX,
 		.flaw = conf_text_listen,
-		.help = "host:port, [v6]:port or unix:/path; one a line."},
+		.help = "host:port, [v6]:port or unix:/path; one a line. The "
+			"mode of a unix socket is what the umask leaves."},
 	{"network", "codec", CONF_TYPE_CHOICE, CONF_APPLIED_RESTART,
 		FIELD(network.codec), .standard = "resp", .words = codec_words,
 		.help = "The protocol: resp is that of redis."},
@@ -149,7 +150,7 @@ const struct conf_key conf_keys[] = {
 		.help = "Silence until a client is closed; 0: never."},
 	{"network", "max_request", CONF_TYPE_SIZE, CONF_APPLIED_RELOAD,
 		FIELD(network.max_request_bytes), .standard = "64M", .min = MIB,
-		.max = GIB, .help = "The largest request."},
+		.max = CONF_REQUEST_BYTES_MAX, .help = "The largest request."},
 	{"network", "max_reply", CONF_TYPE_SIZE, CONF_APPLIED_RESTART,
 		FIELD(network.max_reply_bytes), .standard = "64M", .min = MIB,
 		.max = GIB, .help = "The largest reply."},

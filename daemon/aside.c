@@ -2,10 +2,12 @@
 /* aside.c -- an arena that is given up, kept for its operator.
  *
  * A service that starts anew with empty state has not been told to throw the
- * old one away: only the operator knows what a damaged arena is worth. A posix
- * one is renamed, /dev/shm/refork-NAME.damaged-TIME. It takes memory, so there
- * is never more than the last one; and where it takes the memory that the new
- * one needs, going on comes first. A memfd has no name to keep it by.
+ * old one away: only the operator knows what it is worth. A posix one is
+ * renamed, /dev/shm/refork-NAME.aside-TIME, and may become the live one again
+ * by the way back. Each takes memory, so there are never more than
+ * ASIDE_COUNT_MAX; the first ones are those that were served longest, so it is
+ * the newest that makes room. Where they take the memory that the new arena
+ * needs, going on comes first. A memfd has no name to keep it by.
  */
 #include "aside.h"
 
@@ -19,9 +21,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ASIDE_MARK     ".damaged-"
-#define ASIDE_DIGITS   14 /* 20260131120000, UTC */
-#define ASIDE_FILE_MAX (sizeof(((struct rf_segment *)0)->name) + 32)
+#define ASIDE_MARK	".aside-"
+#define ASIDE_DIGITS	14 /* 20260131120000, UTC */
+#define ASIDE_COUNT_MAX 3
+#define ASIDE_FILE_MAX	(sizeof(((struct rf_segment *)0)->name) + 32)
 
 static bool is_aside(const char *file, const struct rf_segment *arena)
 {
@@ -48,32 +51,58 @@ static void drop(const char *file, const char *why)
 		rf_log(RF_LOG_NOTICE, "removed %s: %s", path, why);
 }
 
-static void drop_earlier(const struct rf_segment *arena)
+/* How many there are; the name of the newest. */
+static int count(const struct rf_segment *arena, char newest[ASIDE_FILE_MAX])
 {
 	DIR *dir = opendir(SEGMENT_DIR);
 	const struct dirent *entry;
+	int found = 0;
 
-	while (dir && (entry = readdir(dir)))
-		if (is_aside(entry->d_name, arena))
-			drop(entry->d_name, "a later one takes its place");
+	*newest = 0;
+	while (dir && (entry = readdir(dir))) {
+		if (!is_aside(entry->d_name, arena))
+			continue;
+		found++;
+		if (strcmp(entry->d_name, newest) > 0)
+			snprintf(newest, ASIDE_FILE_MAX, "%.*s",
+				(int)ASIDE_FILE_MAX - 1, entry->d_name);
+	}
 	if (dir)
 		closedir(dir);
+	return found;
+}
+
+static void make_room(const struct rf_segment *arena)
+{
+	char newest[ASIDE_FILE_MAX];
+
+	if (count(arena, newest) >= ASIDE_COUNT_MAX)
+		drop(newest, "a later one takes its place, the earlier ones "
+			     "stay");
+}
+
+static void name_aside(const struct rf_segment *arena, time_t at, char *file)
+{
+	char stamp[ASIDE_DIGITS + 1];
+	struct tm utc;
+
+	gmtime_r(&at, &utc);
+	strftime(stamp, sizeof(stamp), "%Y%m%d%H%M%S", &utc);
+	snprintf(file, ASIDE_FILE_MAX, "%s" ASIDE_MARK "%s", arena->name + 1,
+		stamp);
 }
 
 static int rename_aside(const struct rf_segment *arena, char *file)
 {
 	char from[sizeof(SEGMENT_DIR) + ASIDE_FILE_MAX];
 	char to[sizeof(SEGMENT_DIR) + ASIDE_FILE_MAX];
-	char stamp[ASIDE_DIGITS + 1];
-	time_t now = time(NULL);
-	struct tm utc;
+	time_t at = time(NULL);
 
-	gmtime_r(&now, &utc);
-	strftime(stamp, sizeof(stamp), "%Y%m%d%H%M%S", &utc);
-	snprintf(file, ASIDE_FILE_MAX, "%s" ASIDE_MARK "%s", arena->name + 1,
-		stamp);
+	do { /* two within one second */
+		name_aside(arena, at++, file);
+		snprintf(to, sizeof(to), SEGMENT_DIR "/%s", file);
+	} while (!access(to, F_OK));
 	snprintf(from, sizeof(from), SEGMENT_DIR "%s", arena->name);
-	snprintf(to, sizeof(to), SEGMENT_DIR "/%s", file);
 	return rename(from, to) ? -errno : 0;
 }
 
@@ -84,11 +113,11 @@ static void put_posix(struct service *s)
 	struct fault fault;
 	int error;
 
-	drop_earlier(arena);
+	make_room(arena);
 	error = rename_aside(arena, file);
 	if (error) {
 		rf_log(RF_LOG_WARNING,
-			"keep the damaged arena " SEGMENT_DIR
+			"keep the arena " SEGMENT_DIR
 			"%s: rename: %s; it is given up",
 			arena->name, strerror(-error));
 		rf_segment_unlink(arena);
@@ -96,10 +125,19 @@ static void put_posix(struct service *s)
 		drop(file, "no room for it beside a new arena");
 	} else {
 		rf_log(RF_LOG_WARNING,
-			"the damaged arena is kept as " SEGMENT_DIR "/%s; "
-			"remove it when it is of no use",
-			file);
+			"the arena is kept as " SEGMENT_DIR "/%s; to use it: "
+			"stop the service, mv " SEGMENT_DIR "/%s " SEGMENT_DIR
+			"%s, start; remove it when it is of no use",
+			file, file, arena->name);
 	}
+}
+
+int aside_count(const struct service *s)
+{
+	char newest[ASIDE_FILE_MAX];
+
+	return s->arena.backend == RF_BACKEND_POSIX ? count(&s->arena, newest)
+						    : 0;
 }
 
 void aside_put(struct service *s)
@@ -108,7 +146,7 @@ void aside_put(struct service *s)
 		put_posix(s);
 	else
 		rf_log(RF_LOG_WARNING,
-			"the damaged arena is given up: a memfd has no name "
+			"the arena is given up: a memfd has no name "
 			"to keep it by");
 	rf_segment_close(&s->arena);
 }

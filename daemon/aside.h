@@ -9,4 +9,7 @@
  * under another name where that is possible. */
 void aside_put(struct service *service);
 
+/* Of this service, as they stand. */
+int aside_count(const struct service *service);
+
 #endif

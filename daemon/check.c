@@ -20,14 +20,20 @@ struct check {
 	bool unsound; /* the configuration has problems of its own */
 };
 
+static const char *file(const struct check *c)
+{
+	const char *path = c->service.options->conf_path;
+
+	return path ? path : "defaults";
+}
+
 static void problem(struct check *c, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 static void problem(struct check *c, const char *format, ...)
 {
-	const char *path = c->service.options->conf_path;
 	va_list args;
 
-	fprintf(c->out, "%s: error: ", path ? path : "defaults");
+	fprintf(c->out, "%s: error: ", file(c));
 	va_start(args, format);
 	vfprintf(c->out, format, args);
 	va_end(args);
@@ -54,9 +60,13 @@ static void probe_machine(struct check *c)
 	struct machine_finding finding;
 
 	memory_plan_arena(&c->service);
-	for (int i = 0; machine_probe(i, &asked, &finding); i++)
+	for (int i = 0; machine_probe(i, &asked, &finding); i++) {
 		if (finding.verdict == MACHINE_PROBLEM)
 			problem(c, "%s", finding.fix);
+		else if (finding.verdict == MACHINE_WARNING)
+			fprintf(c->out, "%s: warning: %s\n", file(c),
+				finding.fix);
+	}
 }
 
 static void probe_listen(struct check *c)
@@ -107,8 +117,7 @@ int check(const struct options *options, FILE *out)
 			probes[i].probe(&c);
 	worker_unload(&c.service.lib);
 	if (c.problem_count == 0)
-		fprintf(out, "%s: fine%s\n",
-			options->conf_path ? options->conf_path : "defaults",
+		fprintf(out, "%s: fine%s\n", file(&c),
 			c.running
 				? "; it is running: its ports and memory were "
 				  "not probed"

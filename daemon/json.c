@@ -46,6 +46,12 @@ void json_signed(FILE *out, const char *key, int64_t number)
 	fprintf(out, "%" PRId64, number);
 }
 
+void json_null(FILE *out, const char *key)
+{
+	put_key(out, key);
+	fputs("null", out);
+}
+
 void json_bytes(FILE *out, const char *key, const void *bytes, size_t count)
 {
 	const unsigned char *from = bytes;

@@ -12,6 +12,7 @@ void json_begin(FILE *out);
 void json_text(FILE *out, const char *key, const char *text);
 void json_number(FILE *out, const char *key, uint64_t number);
 void json_signed(FILE *out, const char *key, int64_t number);
+void json_null(FILE *out, const char *key);
 /* Bytes that may be none of UTF-8: the printable ASCII as it is, the rest as
  * \u00XX. */
 void json_bytes(FILE *out, const char *key, const void *bytes, size_t count);

@@ -197,15 +197,17 @@ static int lock_dir(const char *path)
 	return fd;
 }
 
-/* Bind with `mode` from the first moment on. */
+/* Bind with what the umask leaves of `mode`, from the first moment on. */
 static int unix_bind(struct listener *l, const union address *address,
 	mode_t mode, int backlog)
 {
-	mode_t old = umask(~mode & 0777);
-	int rc = bind(l->fd, &address->any, sizeof(address->un));
-	int error = errno;
+	mode_t old = umask(0777);
 	struct stat st;
+	int rc, error;
 
+	umask(old | (~mode & 0777));
+	rc = bind(l->fd, &address->any, sizeof(address->un));
+	error = errno;
 	umask(old);
 	if (rc)
 		return -error;
@@ -217,30 +219,39 @@ static int unix_bind(struct listener *l, const union address *address,
 	return listen(l->fd, backlog) ? -errno : 0;
 }
 
+static int unix_fault(
+	struct fault *fault, const char *what, const char *path, int error)
+{
+	return fault_set(fault, fault_code(error), "%s%s: %s", what, path,
+		strerror(error));
+}
+
 /* 0 when a socket may be made there. */
-static int judge_path(const char *path, struct fault *fault)
+static int judge_path(const char *what, const char *path, struct fault *fault)
 {
 	int rc = listener_unix_alive(path);
 
 	if (rc == 1)
 		return fault_set(fault, EX_OSERR,
-			"listen on unix:%s: another process listens there: "
+			"%s%s: another process listens there: "
 			"stop that one or choose another path",
-			path);
+			what, path);
 	if (rc == -EEXIST)
 		return fault_set(fault, EX_CONFIG,
-			"listen on unix:%s: a file stands there that is no "
+			"%s%s: a file stands there that is no "
 			"socket; it is not touched",
-			path);
-	return rc < 0 ? listen_fault(fault, path, -rc) : 0;
+			what, path);
+	if (rc < 0)
+		return unix_fault(fault, what, path, -rc);
+	return 0;
 }
 
 /* The directory is locked. */
-static int unix_replace(struct listener *l, const char *path, mode_t mode,
-	int backlog, struct fault *fault)
+static int unix_replace(struct listener *l, const char *what, const char *path,
+	mode_t mode, int backlog, struct fault *fault)
 {
 	union address address;
-	int rc = judge_path(path, fault);
+	int rc = judge_path(what, path, fault);
 
 	if (rc)
 		return rc;
@@ -251,12 +262,11 @@ static int unix_replace(struct listener *l, const char *path, mode_t mode,
 	if (!rc)
 		return 0;
 	listener_close(l);
-	return fault_set(fault, fault_code(rc), "listen on unix:%s: %s", path,
-		strerror(-rc));
+	return unix_fault(fault, what, path, -rc);
 }
 
-int listener_open_unix(struct listener *l, const char *path, mode_t mode,
-	int backlog, struct fault *fault)
+int listener_open_unix(struct listener *l, const char *what, const char *path,
+	mode_t mode, int backlog, struct fault *fault)
 {
 	union address address;
 	int rc, lock;
@@ -264,10 +274,10 @@ int listener_open_unix(struct listener *l, const char *path, mode_t mode,
 	*l = (struct listener){.fd = -1};
 	if (unix_address(&address, path))
 		return fault_set(fault, EX_CONFIG,
-			"listen on unix:%s: a path of 1 to %zu bytes is needed",
-			path, sizeof(address.un.sun_path) - 1);
+			"%s%s: a path of 1 to %zu bytes is needed", what, path,
+			sizeof(address.un.sun_path) - 1);
 	lock = lock_dir(path);
-	rc = unix_replace(l, path, mode, backlog, fault);
+	rc = unix_replace(l, what, path, mode, backlog, fault);
 	if (lock >= 0)
 		close(lock);
 	if (rc)
@@ -286,8 +296,8 @@ int listener_open(
 
 	*l = (struct listener){.fd = -1};
 	if (!strncmp(where, UNIX_PREFIX, prefix))
-		return listener_open_unix(
-			l, where + prefix, 0777, backlog, fault);
+		return listener_open_unix(l, "listen on unix:", where + prefix,
+			0777, backlog, fault);
 	return tcp_open(l, where, backlog, fault);
 }
 

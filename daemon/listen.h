@@ -24,10 +24,13 @@ struct listener {
 int listener_open(struct listener *l, const char *where, int backlog,
 	struct fault *fault);
 
-/* The same for a unix socket with that mode. A socket file whose owner is gone
- * is replaced, a live one is not touched. */
-int listener_open_unix(struct listener *l, const char *path, mode_t mode,
-	int backlog, struct fault *fault);
+/* The same for a unix socket. A socket file whose owner is gone is replaced, a
+ * live one is not touched.
+ *
+ * what     leads its path in a message: "control socket "
+ * mode     of the file at most; the umask may take more away */
+int listener_open_unix(struct listener *l, const char *what, const char *path,
+	mode_t mode, int backlog, struct fault *fault);
 
 /* Close, and remove the socket file. */
 void listener_close(struct listener *l);

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -35,6 +36,7 @@
 const char *const machine_verdict_names[MACHINE_VERDICT_COUNT] = {
 	[MACHINE_FINE] = "ok",
 	[MACHINE_ADVICE] = "advice",
+	[MACHINE_WARNING] = "warning",
 	[MACHINE_PROBLEM] = "problem",
 };
 
@@ -366,18 +368,96 @@ static void probe_runtime_dir(
 			path, strerror(errno));
 }
 
+/* A file without a name shows that the disk takes bytes; where there are no
+ * such files, the permission has to do. */
+static int write_there(const char *dir)
+{
+	static const char page[4096];
+	int fd = open(dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	ssize_t n;
+
+	if (fd < 0)
+		return errno == EOPNOTSUPP || errno == EISDIR ? 0 : -errno;
+	n = write(fd, page, sizeof(page));
+	close(fd);
+	return n == (ssize_t)sizeof(page) ? 0 : n < 0 ? -errno : -ENOSPC;
+}
+
 static void probe_state_dir(
 	const struct machine_asked *a, struct machine_finding *f)
 {
 	const char *wanted = conf_of(a)->refork.state_dir;
 	char path[CONF_TEXT_MAX + 1];
+	int rc = can_have(wanted, path) ? write_there(path) : -errno;
 
 	found(f, "%.200s", wanted);
-	if (!can_have(wanted, path))
-		fix(f, MACHINE_ADVICE,
-			"refork.state_dir: %.100s: %s; quarantined requests "
-			"and crash records of earlier runs are not kept",
-			path, strerror(errno));
+	if (rc)
+		fix(f, MACHINE_PROBLEM,
+			"refork.state_dir: %.90s: %s: crash records and "
+			"quarantined requests would be lost; make it writable "
+			"for this user or choose another",
+			path, strerror(-rc));
+}
+
+static void probe_on_crash_exec(
+	const struct machine_asked *a, struct machine_finding *f)
+{
+	const char *path = conf_of(a)->crash.on_crash_exec;
+	struct stat st;
+	int error = 0;
+
+	found(f, "%.200s", *path ? path : "none");
+	if (!*path)
+		return;
+	if (stat(path, &st) || access(path, X_OK))
+		error = errno;
+	else if (!S_ISREG(st.st_mode))
+		error = EACCES;
+	if (error)
+		fix(f, MACHINE_PROBLEM,
+			"crash.on_crash_exec: %.100s: %s; name a program that "
+			"this user may run",
+			path, strerror(error));
+}
+
+/* ---- who is let in ---- */
+
+/* As it is written: a name is not looked up. */
+static bool is_local(const char *where)
+{
+	static const char *const local[] = {
+		"unix:", "127.", "localhost:", "[::1]:"};
+
+	for (size_t i = 0; i < sizeof(local) / sizeof(*local); i++)
+		if (!strncmp(where, local[i], strlen(local[i])))
+			return true;
+	return false;
+}
+
+static void probe_exposure(
+	const struct machine_asked *a, struct machine_finding *f)
+{
+	const struct conf *conf = conf_of(a);
+	const char *open_to = NULL;
+
+	for (int i = 0; i < conf->network.listen_count && !open_to; i++)
+		if (!is_local(conf->network.listen[i]))
+			open_to = conf->network.listen[i];
+	found(f, "%.200s", open_to ? open_to : "only from this machine");
+	if (!open_to)
+		return;
+	if (conf->business.allow_crash_test)
+		fix(f, MACHINE_WARNING,
+			"network.listen %.80s: no AUTH: whoever reaches it may "
+			"do everything, and with business.allow_crash_test "
+			"end the process at will: set that to no",
+			open_to);
+	else
+		fix(f, MACHINE_WARNING,
+			"network.listen %.80s: no AUTH: whoever reaches it may "
+			"do everything: listen on 127.0.0.1, or see to the "
+			"firewall",
+			open_to);
 }
 
 /* ---- all of them ---- */
@@ -398,7 +478,9 @@ static const struct {
 	{"mappings", probe_map_count},
 	{"descriptors", probe_files},
 	{"backlog", probe_backlog},
+	{"exposure", probe_exposure},
 	{"worker pinning", probe_pinning},
+	{"on_crash_exec", probe_on_crash_exec},
 	{"core files", probe_core_files},
 	{"core filter", probe_core_filter},
 	{"stack capture", probe_ptrace},

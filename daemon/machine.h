@@ -8,6 +8,7 @@
 enum machine_verdict {
 	MACHINE_FINE,
 	MACHINE_ADVICE,	 /* it works; something is slower or not seen */
+	MACHINE_WARNING, /* it works, and may not be what was meant */
 	MACHINE_PROBLEM, /* the service cannot start, or not as configured */
 	MACHINE_VERDICT_COUNT
 };

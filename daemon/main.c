@@ -8,6 +8,7 @@
 #include "version.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <refork/log.h>
 #include <signal.h>
 #include <unistd.h>
@@ -46,6 +47,25 @@ static int failed(const struct fault *fault)
 	return fault->exit_code;
 }
 
+/* What was asked for at a planned end; but state that has put the service on
+ * hold is still to be looked at. */
+static bool keeps_planned(const struct service *s)
+{
+	const struct rf_status_shm *st = s->status;
+	uint64_t mib = rf_status_get(st->business.arena_size_bytes) >> 20;
+	bool keep = s->conf->arena.on_stop == CONF_ON_STOP_KEEP;
+
+	if (keep)
+		return true;
+	keep = rf_status_get(st->supervisor.rung) == RF_RUNG_HOLD;
+	rf_log(RF_LOG_NOTICE,
+		keep ? "state of %" PRIu64 " MiB kept: the service was on hold"
+		     : "state of %" PRIu64
+		       " MiB released (arena.on_stop = release)",
+		mib);
+	return keep;
+}
+
 static int run(const struct options *options)
 {
 	struct service *s = &service;
@@ -66,10 +86,10 @@ static int run(const struct options *options)
 	rc = supervisor_run(s, &fault);
 	if (*fault.text)
 		failed(&fault);
-	/* What was asked for at a planned end. Else as it was found, but state
-	 * that has served is the next start's to judge. */
+	/* As it was found after a failure, but state that has served is the
+	 * next start's to judge. */
 	keep = rc ? s->arena_adopted || s->status->business.serving_pid
-		  : s->conf->arena.on_stop == CONF_ON_STOP_KEEP;
+		  : keeps_planned(s);
 	service_release(s, keep);
 	rf_log(RF_LOG_NOTICE, "stopped");
 	return rc;

@@ -140,9 +140,9 @@ int memory_open_shared(struct service *s, struct fault *fault)
 		return fault_set(fault, fault_code(rc),
 			"status segment %s: %zu KiB for it: %s", name,
 			sizeof(*s->status) >> 10, strerror(-rc));
+	/* Room for what a reload may raise max_request to: it is sparse. */
 	rc = rf_channel_create(&s->channel, s->conf->refork.name,
-		s->conf->network.max_request_bytes,
-		s->conf->network.max_reply_bytes);
+		CONF_REQUEST_BYTES_MAX, s->conf->network.max_reply_bytes);
 	if (rc) {
 		rf_status_close(&s->status_segment, true);
 		return fault_set(
@@ -429,6 +429,17 @@ static uint64_t last_generation(const struct service *s)
 		return served;
 	return held > served && held - served < GENERATION_STEPS_MAX ? held
 								     : served;
+}
+
+/* Read likewise. Also what a migration has stored and not yet committed. */
+uint32_t memory_state_version(const struct service *s)
+{
+	uint32_t found;
+
+	if (pread(s->arena.fd, &found, sizeof(found),
+		    offsetof(struct rf_super, state_version)) != sizeof(found))
+		return s->lib.worker.state_version;
+	return found;
 }
 
 int memory_cold(struct service *s, struct fault *fault)

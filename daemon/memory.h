@@ -22,6 +22,8 @@ void memory_close_arena(struct service *service, bool keep);
  * Returns  0; or an exit code, and there is no arena: nothing can be forked,
  *          but this may be called again */
 int memory_cold(struct service *service, struct fault *fault);
+/* Of the arena as it stands, whoever has the lease. */
+uint32_t memory_state_version(const struct service *service);
 
 /* Is there room for arena.size? 0 or an exit code. */
 int memory_probe_room(const struct service *service, struct fault *fault);

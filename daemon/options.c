@@ -19,7 +19,8 @@ const int options_count = TABLE_COUNT;
 const struct options_exit_code options_exit_codes[] = {
 	{EX_OK, "stopped as asked; nothing found by --check"},
 	{EX_USAGE, "the command line is wrong"},
-	{EX_SOFTWARE, "gave up: a child could not start"},
+	{EX_SOFTWARE, "gave up: a child could not start and the service had "
+		      "never served, or restart.on_limit = exit"},
 	{EX_OSERR, "the operating system refused something"},
 	{EX_NOPERM, "not permitted"},
 	{EX_CONFIG, "the configuration, the worker or a segment does not fit"},

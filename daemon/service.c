@@ -93,7 +93,8 @@ static int open_control(struct service *s, struct fault *fault)
 			"stop it (reforkctl -S %s shutdown) or give this one "
 			"another refork.name",
 			s->conf->refork.name, path, path);
-	return listener_open_unix(&s->control, path, 0600, 16, fault);
+	return listener_open_unix(
+		&s->control, "control socket ", path, 0600, 16, fault);
 }
 
 static void close_control(struct service *s, bool keep)

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 TOP = Path(__file__).resolve().parent.parent
 BINARY_TIMEOUT_S = 240
-SYSTEM_TIMEOUT_S = 420
+SYSTEM_TIMEOUT_S = 900
 
 
 class Result(NamedTuple):

@@ -23,6 +23,10 @@ enum rf_log_level {
 RF_API void rf_log(enum rf_log_level level, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* The last error that was logged under this identity; "": none. Cut at 159
+ * bytes. */
+RF_API const char *rf_log_last_error(void);
+
 /* Name this process in its log lines. Strings are copied (cut at 31 bytes). */
 RF_API void rf_log_identify(
 	const char *service, const char *role, uint64_t generation);

@@ -6,8 +6,10 @@
  */
 #include "orders.h"
 
+#include "daemon/aside.h"
 #include "daemon/json.h"
 #include "daemon/machine.h"
+#include "daemon/records/quarantine.h"
 #include "facts.h"
 
 #include <inttypes.h>
@@ -34,6 +36,15 @@ static void note(struct machine_finding *f, const char *format, ...)
 
 /* ---- the service ---- */
 
+#define WAY_OUT_OF_HOLD                                                        \
+	"find the cause with `reforkctl crashes`, then let it go on with "     \
+	"`reforkctl resume`, or give it mended code with `reforkctl upgrade`"
+
+static bool is_on_hold(const struct verb_call *call)
+{
+	return family_is_held(call->host->family);
+}
+
 static void probe_serving(
 	const struct verb_call *call, struct machine_finding *f)
 {
@@ -41,7 +52,9 @@ static void probe_serving(
 
 	note(f, "it is %s", host->state(host->arg));
 	judge(f, !family_serves(host->family), MACHINE_PROBLEM,
-		"see the log, and `reforkctl crashes` for what ended it");
+		is_on_hold(call) ? WAY_OUT_OF_HOLD
+				 : "see the log, and `reforkctl crashes` for "
+				   "what ended it");
 }
 
 static void probe_ladder(
@@ -51,9 +64,7 @@ static void probe_ladder(
 
 	note(f, "the recovery ladder stands on: %s",
 		rung < RF_RUNG_COUNT ? fact_rung_names[rung] : "?");
-	judge(f, rung == RF_RUNG_HOLD, MACHINE_PROBLEM,
-		"find the cause with `reforkctl crashes`, then let it go on "
-		"with `reforkctl resume`");
+	judge(f, rung == RF_RUNG_HOLD, MACHINE_PROBLEM, WAY_OUT_OF_HOLD);
 }
 
 static void probe_standby(
@@ -61,6 +72,7 @@ static void probe_standby(
 {
 	const struct service *s = call->host->service;
 	const struct rf_status_shm *st = s->status;
+	int64_t silence_ms = fact_standby_silence_ms(st);
 	int32_t pid = st->supervisor.standby_pid;
 	bool none;
 
@@ -68,11 +80,20 @@ static void probe_standby(
 		note(f, "none is wanted (business.standby = 0)");
 		return;
 	}
-	none = !pid || rf_status_get(st->standby.ready_pid) != pid;
+	if (fact_standby_ready(st) && silence_ms >= STANDBY_SILENT_MS) {
+		note(f, "pid %d is silent for %" PRId64 " ms", pid, silence_ms);
+		judge(f, true, MACHINE_PROBLEM,
+			"it is stopped or starved of CPU: a recovery waits for "
+			"it, or for a fork; see its state with ps");
+		return;
+	}
+	none = !fact_standby_ready(st);
 	note(f, none ? "none is ready" : "pid %d is ready", pid);
 	judge(f, none, MACHINE_ADVICE,
-		"a recovery now waits for a fork; if it stays so, the log "
-		"says why it does not start");
+		is_on_hold(call) ? WAY_OUT_OF_HOLD
+				 : "a recovery now waits for a fork; if it "
+				   "stays so, the log says why it does not "
+				   "start");
 }
 
 static void note_silence(struct machine_finding *f, const char *name,
@@ -102,6 +123,15 @@ static void probe_business(
 {
 	const struct service *s = call->host->service;
 
+	if (!s->status->supervisor.business_pid) {
+		note(f, is_on_hold(call) ? "none runs: the service is on hold"
+					 : "none runs");
+		judge(f, true, MACHINE_PROBLEM,
+			is_on_hold(call) ? WAY_OUT_OF_HOLD
+					 : "the log says why it does not "
+					   "start");
+		return;
+	}
 	note_silence(f, "business",
 		rf_status_get(s->status->business.heartbeat_ms),
 		s->conf->business.heartbeat_timeout_ms);
@@ -121,14 +151,26 @@ static void probe_arena(const struct verb_call *call, struct machine_finding *f)
 		"raise arena.max and restart, or let the worker hold less");
 }
 
+static void probe_aside(const struct verb_call *call, struct machine_finding *f)
+{
+	const struct service *s = call->host->service;
+	int count = aside_count(s);
+
+	note(f, "%d arenas were set aside by cold starts", count);
+	judge(f, count, MACHINE_ADVICE, "");
+	if (count)
+		snprintf(f->fix, sizeof(f->fix),
+			"ls " SEGMENT_DIR "%s.aside-*; to use one: stop, mv it "
+			"to " SEGMENT_DIR "%s, start; else rm them",
+			s->arena.name, s->arena.name);
+}
+
 static void probe_quarantine(
 	const struct verb_call *call, struct machine_finding *f)
 {
-	uint64_t count = rf_status_get(
-		call->host->service->status->business.quarantined);
+	int count = quarantine_count(call->host->service);
 
-	note(f, "%" PRIu64 " requests were skipped since they kept killing",
-		count);
+	note(f, "%d request%s in quarantine", count, count == 1 ? "" : "s");
 	judge(f, count, MACHINE_ADVICE,
 		"`reforkctl quarantine list`: mend the worker and `upgrade`, "
 		"then `quarantine release` or `drop` each");
@@ -145,6 +187,7 @@ static const struct {
 	{"business", probe_business},
 	{"quarantine", probe_quarantine},
 	{"arena", probe_arena},
+	{"aside", probe_aside},
 };
 
 /* ---- told ---- */
@@ -154,6 +197,7 @@ static void tell(const struct verb_call *call, const struct machine_finding *f)
 	static const char *const colors[MACHINE_VERDICT_COUNT] = {
 		[MACHINE_FINE] = "\033[32m",
 		[MACHINE_ADVICE] = "\033[33m",
+		[MACHINE_WARNING] = "\033[33m",
 		[MACHINE_PROBLEM] = "\033[31m",
 	};
 	const char *verdict = machine_verdict_names[f->verdict];

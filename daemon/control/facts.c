@@ -36,13 +36,26 @@ static uint64_t business_silence_ms(const struct report *r)
 		rf_status_get(r->service->status->business.heartbeat_ms));
 }
 
+/* One that has taken over and is not known to have is none any more. */
+bool fact_standby_ready(const struct rf_status_shm *st)
+{
+	int32_t pid = st->supervisor.standby_pid;
+
+	return pid && rf_status_get(st->standby.ready_pid) == pid &&
+	       rf_status_get(st->business.serving_pid) != pid;
+}
+
+int64_t fact_standby_silence_ms(const struct rf_status_shm *st)
+{
+	return rf_monotonic_ms() - rf_status_get(st->standby.heartbeat_ms);
+}
+
 static uint64_t standby_ready(const struct report *r)
 {
 	const struct rf_status_shm *st = r->service->status;
 
-	return st->supervisor.standby_pid &&
-	       rf_status_get(st->standby.ready_pid) ==
-		       st->supervisor.standby_pid;
+	return fact_standby_ready(st) &&
+	       fact_standby_silence_ms(st) < STANDBY_SILENT_MS;
 }
 
 static uint64_t serving(const struct report *r)
@@ -53,6 +66,11 @@ static uint64_t serving(const struct report *r)
 static uint64_t canary_ms(const struct report *r)
 {
 	return r->canary_ms;
+}
+
+static uint64_t aside_count(const struct report *r)
+{
+	return r->aside_count;
 }
 
 static uint64_t rate_of(const struct report *r, enum rate rate)
@@ -94,11 +112,11 @@ const struct fact facts[] = {
 	{"generation", FACT_GAUGE, FIELD(business.serving),
 		.help = "Business processes that have served so far."},
 
-	{"supervisor_pid", FACT_NAME, FIELD(supervisor.pid)},
-	{"network_pid", FACT_NAME, FIELD(supervisor.network_pid)},
-	{"business_pid", FACT_NAME, FIELD(supervisor.business_pid)},
-	{"standby_pid", FACT_NAME, FIELD(supervisor.standby_pid)},
-	{"vault_pid", FACT_NAME, FIELD(supervisor.vault_pid)},
+	{"supervisor_pid", FACT_PID, FIELD(supervisor.pid)},
+	{"network_pid", FACT_PID, FIELD(supervisor.network_pid)},
+	{"business_pid", FACT_PID, FIELD(supervisor.business_pid)},
+	{"standby_pid", FACT_PID, FIELD(supervisor.standby_pid)},
+	{"vault_pid", FACT_PID, FIELD(supervisor.vault_pid)},
 
 	{"crashes", FACT_COUNTER, FIELD(supervisor.crashes),
 		.help = "Unplanned ends of business processes."},
@@ -169,6 +187,8 @@ const struct fact facts[] = {
 		.help = "Memory taken for the state."},
 	{"arena_max_bytes", FACT_GAUGE, FIELD(business.arena_max_bytes),
 		.help = "Memory taken for the state at most."},
+	{"aside_count", FACT_GAUGE, .get = aside_count,
+		.help = "Arenas set aside by cold starts, in /dev/shm."},
 
 	{"standby_ready", FACT_GAUGE, .get = standby_ready,
 		.help = "1 when a successor waits."},

@@ -8,7 +8,8 @@
 enum fact_kind {
 	FACT_GAUGE,
 	FACT_COUNTER, /* never shrinks while the daemon runs */
-	FACT_NAME,    /* says which, not how many: a pid, a generation's id */
+	FACT_NAME,    /* says which, not how many */
+	FACT_PID,     /* 0: there is no such process */
 	FACT_KIND_COUNT
 };
 
@@ -20,6 +21,13 @@ struct fact {
 	uint64_t (*get)(const struct report *r);
 	const char *help;
 };
+
+/* A standby says about once a second that it lives. */
+#define STANDBY_SILENT_MS 2500
+
+/* A standby has made itself ready and has not taken over; it may be stopped. */
+bool fact_standby_ready(const struct rf_status_shm *st);
+int64_t fact_standby_silence_ms(const struct rf_status_shm *st);
 
 extern const struct fact facts[];
 extern const int fact_count;

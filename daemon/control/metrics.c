@@ -18,6 +18,13 @@ static const struct {
 	double seconds;
 } times[] = {{"_us", 1e-6}, {"_ms", 1e-3}, {"_s", 1}};
 
+static bool ends_in(const char *text, const char *suffix)
+{
+	size_t bytes = strlen(text), last = strlen(suffix);
+
+	return bytes > last && !strcmp(text + bytes - last, suffix);
+}
+
 /* How many seconds one is; 0: it is no time. Rates are none. */
 static double seconds_of(const char *key, size_t *stem_bytes)
 {
@@ -27,12 +34,9 @@ static double seconds_of(const char *key, size_t *stem_bytes)
 	if (strstr(key, "_per_s"))
 		return 0;
 	for (size_t i = 0; i < sizeof(times) / sizeof(*times); i++) {
-		size_t suffix = strlen(times[i].suffix);
-
-		if (bytes <= suffix ||
-			strcmp(key + bytes - suffix, times[i].suffix))
+		if (!ends_in(key, times[i].suffix))
 			continue;
-		*stem_bytes = bytes - suffix;
+		*stem_bytes = bytes - strlen(times[i].suffix);
 		return times[i].seconds;
 	}
 	return 0;
@@ -50,10 +54,11 @@ static void put_fact(FILE *out, const struct fact *fact, uint64_t value)
 	char name[NAME_BYTES];
 	size_t stem;
 	double seconds = seconds_of(fact->key, &stem);
+	bool is_counter = fact->kind == FACT_COUNTER;
 
 	snprintf(name, sizeof(name), "refork_%.*s%s%s", (int)stem, fact->key,
 		seconds > 0 ? "_seconds" : "",
-		fact->kind == FACT_COUNTER ? "_total" : "");
+		is_counter && !ends_in(fact->key, "_total") ? "_total" : "");
 	put_head(out, name, fact->kind, fact->help);
 	if (seconds > 0)
 		fprintf(out, "%s %g\n", name, (double)value * seconds);
@@ -107,7 +112,8 @@ void report_metrics(const struct report *r, enum report_format f, FILE *out)
 	}
 	put_info(r, out);
 	for (int i = 0; i < fact_count; i++)
-		if (facts[i].kind != FACT_NAME)
+		if (facts[i].kind == FACT_GAUGE ||
+			facts[i].kind == FACT_COUNTER)
 			put_fact(out, &facts[i], fact_value(&facts[i], r));
 	put_rungs(r, out);
 }

@@ -122,7 +122,7 @@ static void put_canary(const struct verb_call *call)
 {
 	uint64_t ms = call->host->service->conf->upgrade.canary_ms;
 
-	if (!ms)
+	if (!ms || !upgrade_goes_back(call->host->upgrade))
 		return;
 	fprintf(call->out, "; back to %s by itself if it crashes within ",
 		call->before);
@@ -145,6 +145,7 @@ static enum verb_result tell_change(struct verb_call *call, const char *result,
 		json_text(out, "to", worker_version(call));
 		json_number(out, "canary_ms",
 			canary ? s->conf->upgrade.canary_ms : 0);
+		json_text(out, "note", outcome->note);
 		json_end(out);
 		return VERB_DONE;
 	}
@@ -153,6 +154,8 @@ static enum verb_result tell_change(struct verb_call *call, const char *result,
 	put_outcome(out, outcome);
 	if (canary)
 		put_canary(call);
+	if (*outcome->note)
+		fprintf(out, "; %s", outcome->note);
 	putc('\n', out);
 	return VERB_DONE;
 }
@@ -239,8 +242,13 @@ enum verb_result order_reload(struct verb_call *call)
 
 enum verb_result order_resume(struct verb_call *call)
 {
-	if (family_resume(call->host->family))
-		return verb_refuse(call, "it is not held");
+	int rc = family_resume(call->host->family);
+
+	if (rc)
+		return verb_refuse(call,
+			rc == -EALREADY ? "it is not held"
+					: "there is no arena, and a new one "
+					  "cannot be made: see the log");
 	if (call->format == REPORT_JSON) {
 		json_begin(call->out);
 		json_text(call->out, "result", "resumed");

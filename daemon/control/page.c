@@ -8,6 +8,7 @@
 #include "report.h"
 
 #include "daemon/records/crash_words.h"
+#include "daemon/records/quarantine.h"
 #include "daemon/records/ring.h"
 #include "facts.h"
 #include "figures.h"
@@ -63,6 +64,11 @@ static void standby_line(const struct report *r, FILE *out)
 		fputs("starting\n", out);
 		return;
 	}
+	if (fact_standby_silence_ms(st) >= STANDBY_SILENT_MS) {
+		fprintf(out, "stopped or starved: silent for %" PRId64 " ms\n",
+			fact_standby_silence_ms(st));
+		return;
+	}
 	fputs("ready, ", out);
 	put_bytes(out, rf_status_get(st->standby.prefaulted_bytes));
 	fprintf(out, " pre-faulted%s\n",
@@ -101,6 +107,15 @@ static void arena_line(const struct report *r, FILE *out)
 		report_backend_name(s), s->arena.name);
 }
 
+static void aside_line(const struct report *r, FILE *out)
+{
+	if (r->aside_count)
+		fprintf(out,
+			"  aside     %" PRIu64
+			" arena%s of earlier cold starts: reforkctl doctor\n",
+			r->aside_count, r->aside_count == 1 ? "" : "s");
+}
+
 static void upgrade_line(const struct report *r, FILE *out)
 {
 	if (!r->canary_ms)
@@ -108,8 +123,11 @@ static void upgrade_line(const struct report *r, FILE *out)
 	fprintf(out, "  upgrade   %s %s is on trial for ",
 		r->service->lib.worker.name, r->service->lib.worker.version);
 	put_duration(out, (r->canary_ms + 999) / 1000);
-	fputs(" more: a crash goes back to the code before\n"
-	      "            reforkctl rollback\n",
+	fputs(r->goes_back
+			? " more: a crash goes back to the code before\n"
+			  "            reforkctl rollback\n"
+			: " more, and cannot go back: the code before has no "
+			  "`migrate` for this state\n",
 		out);
 }
 
@@ -161,14 +179,28 @@ static void crash_lines(const struct report *r, FILE *out)
 
 static void quarantine_line(const struct report *r, FILE *out)
 {
-	uint64_t count =
-		rf_status_get(r->service->status->business.quarantined);
+	int count = quarantine_count(r->service);
 
 	if (!count)
 		return;
 	fputs("  poison    ", out);
+	put_count(out, (uint64_t)count);
+	fprintf(out, " request%s in quarantine: reforkctl quarantine list\n",
+		count == 1 ? "" : "s");
+}
+
+static void refused_line(const struct report *r, FILE *out)
+{
+	uint64_t count =
+		rf_status_get(r->service->status->network.clients_banned);
+
+	if (!count)
+		return;
+	fputs("  refused   ", out);
 	put_count(out, count);
-	fprintf(out, " request%s skipped: reforkctl quarantine list\n",
+	fprintf(out,
+		" connection%s: requests from there kept ending the business "
+		"process\n",
 		count == 1 ? "" : "s");
 }
 
@@ -179,8 +211,9 @@ static void rung_line(const struct report *r, FILE *out)
 		[RF_RUNG_VERIFY] = "the state is walked before it serves",
 		[RF_RUNG_RESTORE] = "the state comes from its last copy",
 		[RF_RUNG_COLD] = "began anew with empty state",
-		[RF_RUNG_HOLD] = "held: clients wait; see `reforkctl crashes`, "
-				 "then `reforkctl resume`",
+		[RF_RUNG_HOLD] = "on hold: clients wait; see `reforkctl "
+				 "crashes`, then `reforkctl resume` or "
+				 "`upgrade`",
 		[RF_RUNG_EXIT] = "gives up: the service manager is to act",
 	};
 	uint32_t rung = r->service->status->supervisor.rung;
@@ -217,9 +250,11 @@ void report_page(const struct report *r, enum report_format f, FILE *out)
 		standby_line,
 		vault_line,
 		arena_line,
+		aside_line,
 		upgrade_line,
 		crash_lines,
 		quarantine_line,
+		refused_line,
 		rung_line,
 	};
 

@@ -56,6 +56,17 @@ static const char *rung_name(const struct rf_status_supervisor *st)
 	return rung < RF_RUNG_COUNT ? fact_rung_names[rung] : "";
 }
 
+static void json_fact(
+	const struct fact *fact, const struct report *r, FILE *out)
+{
+	uint64_t value = fact_value(fact, r);
+
+	if (fact->kind == FACT_PID && !value)
+		json_null(out, fact->key);
+	else
+		json_number(out, fact->key, value);
+}
+
 void report_json(const struct report *r, FILE *out)
 {
 	const struct rf_status_supervisor *st = &r->service->status->supervisor;
@@ -64,7 +75,7 @@ void report_json(const struct report *r, FILE *out)
 	json_begin(out);
 	json_texts(r, out);
 	for (int i = 0; i < fact_count; i++)
-		json_number(out, facts[i].key, fact_value(&facts[i], r));
+		json_fact(&facts[i], r, out);
 	json_text(out, "rung_name", rung_name(st));
 	for (int i = RF_RUNG_NONE + 1; i < RF_RUNG_COUNT; i++) {
 		snprintf(key, sizeof(key), "rung_%s", fact_rung_names[i]);

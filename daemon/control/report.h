@@ -16,6 +16,8 @@ struct report {
 	bool serves;
 	const char *last_end; /* of the last crash, in words; NULL: none */
 	uint64_t canary_ms;   /* 0: no upgrade is on trial */
+	bool goes_back;	      /* it would: after a crash while on trial */
+	uint64_t aside_count; /* arenas kept for the operator */
 };
 
 void report_status(const struct report *r, enum report_format f, FILE *out);

@@ -7,6 +7,7 @@
 #include "verbs.h"
 
 #include "conf/conf_keys.h"
+#include "daemon/aside.h"
 #include "daemon/json.h"
 #include "daemon/records/crashes.h"
 #include "orders.h"
@@ -30,6 +31,8 @@ static struct report describe(const struct verb_call *call)
 		.last_end = family_last_crash(host->family),
 		.canary_ms =
 			host->upgrade ? upgrade_canary_ms(host->upgrade) : 0,
+		.goes_back = host->upgrade && upgrade_goes_back(host->upgrade),
+		.aside_count = (uint64_t)aside_count(host->service),
 	};
 }
 

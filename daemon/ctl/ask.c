@@ -6,12 +6,18 @@
 #include "daemon/wire.h"
 
 #include <errno.h>
+#include <glob.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+/* Of the system's daemons. */
+#define SYSTEM_DIR   "/run/refork"
+#define PING_WAIT_MS 500
 
 #define PIECE_BYTES	 65536
 #define ANSWER_BYTES_MAX ((size_t)1 << 30)
@@ -53,10 +59,12 @@ int ask_find(struct ctl *ctl)
 		return -EINVAL;
 	if (!name)
 		name = conf.refork.name;
+	ctl->instance = name;
+	ctl->runtime_dir = conf.refork.runtime_dir;
 	rc = set_path(ctl, conf.refork.runtime_dir, name);
 	if (rc || !access(ctl->address.sun_path, F_OK))
 		return rc;
-	return set_path(ctl, "/run/refork", name);
+	return set_path(ctl, SYSTEM_DIR, name);
 }
 
 /* A connected socket, or -errno. A connect waits for room in the backlog, but
@@ -178,6 +186,46 @@ int ask(struct ctl *ctl, const char *verb, const char *format,
 	return rc ? rc : judge(ctl);
 }
 
+/* ---- no answer ---- */
+
+/* Those that answer, of one directory. */
+static int put_running(const char *dir, int count)
+{
+	struct ctl other = {0};
+	char pattern[PATH_MAX];
+	glob_t found;
+
+	snprintf(pattern, sizeof(pattern), "%s/*.sock", dir);
+	if (glob(pattern, 0, NULL, &found))
+		return count;
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		const char *path = found.gl_pathv[i];
+		const char *name = strrchr(path, '/') + 1;
+
+		if (strlen(path) >= sizeof(other.address.sun_path) ||
+			set_path(&other, path, NULL) ||
+			ask(&other, "ping", "text", NULL, PING_WAIT_MS))
+			continue;
+		fprintf(stderr, "%s%.*s", count++ ? ", " : "; running: ",
+			(int)(strlen(name) - strlen(".sock")), name);
+	}
+	free(other.answer);
+	globfree(&found);
+	return count;
+}
+
+static void tell_running(const struct ctl *ctl, int rc)
+{
+	int count;
+
+	fprintf(stderr, "reforkctl: no daemon called '%s' (connect to %s: %s)",
+		ctl->instance, ctl->address.sun_path, strerror(-rc));
+	count = put_running(ctl->runtime_dir, 0);
+	if (strcmp(ctl->runtime_dir, SYSTEM_DIR))
+		count = put_running(SYSTEM_DIR, count);
+	fputs(count ? "\n" : "; none is running\n", stderr);
+}
+
 enum ctl_exit ask_failed(const struct ctl *ctl, const char *command, int rc)
 {
 	static const struct {
@@ -202,8 +250,11 @@ enum ctl_exit ask_failed(const struct ctl *ctl, const char *command, int rc)
 		fprintf(stderr, "reforkctl: %s: %s\n", command, known[i].words);
 		return known[i].code;
 	}
-	fprintf(stderr, "reforkctl: connect to %s: %s\n", ctl->address.sun_path,
-		strerror(-rc));
+	if (!ctl->socket_path && (rc == -ENOENT || rc == -ECONNREFUSED))
+		tell_running(ctl, rc);
+	else
+		fprintf(stderr, "reforkctl: connect to %s: %s\n",
+			ctl->address.sun_path, strerror(-rc));
 	return CTL_NO_CONNECTION;
 }
 

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define VERB_BYTES 32
@@ -20,7 +21,7 @@
 
 /* ---- what the daemon answers, as it is ---- */
 
-static enum ctl_exit print_answer(
+static enum ctl_exit ask_for(
 	struct ctl *ctl, const struct command *command, char *const *arguments)
 {
 	int64_t wait_ms = command->wait_ms ? command->wait_ms : ASK_WAIT_MS;
@@ -34,9 +35,36 @@ static enum ctl_exit print_answer(
 	while ((space = strchr(verb, ' ')))
 		*space = '-';
 	rc = ask(ctl, verb, ask_format(ctl), arguments, wait_ms);
-	if (rc)
-		return ask_failed(ctl, command->name, rc);
-	fwrite(ctl->answer, 1, ctl->answer_bytes, stdout);
+	return rc ? ask_failed(ctl, command->name, rc) : CTL_OK;
+}
+
+static enum ctl_exit print_answer(
+	struct ctl *ctl, const struct command *command, char *const *arguments)
+{
+	enum ctl_exit code = ask_for(ctl, command, arguments);
+
+	if (!code)
+		fwrite(ctl->answer, 1, ctl->answer_bytes, stdout);
+	return code;
+}
+
+/* Rows are as wide as what they say; of them a terminal shows what fits. */
+static enum ctl_exit table(struct ctl *ctl, const struct command *command)
+{
+	enum ctl_exit code = ask_for(ctl, command, ctl->arguments);
+	struct winsize size = {0};
+	const char *line = ctl->answer;
+
+	if (code)
+		return code;
+	ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+	while (*line) {
+		size_t bytes = strcspn(line, "\n");
+		bool cut = !ctl->json && size.ws_col && bytes > size.ws_col;
+
+		printf("%.*s\n", cut ? size.ws_col : (int)bytes, line);
+		line += bytes + (line[bytes] != 0);
+	}
 	return CTL_OK;
 }
 
@@ -128,7 +156,7 @@ static enum ctl_exit help(struct ctl *ctl, const struct command *command)
 		return ctl_help(NULL);
 	command = command_find(ctl->arguments, ctl->argument_count, &used);
 	if (!command || used < ctl->argument_count)
-		return ctl_usage("unknown command ", ctl->arguments[0]);
+		return ctl_unknown(ctl->arguments[0]);
 	return ctl_help(command);
 }
 
@@ -140,10 +168,10 @@ const struct command commands[] = {
 	{"ping", "", 0, 0, "", show, 0, "whether the supervisor answers"},
 	{"version", "", 0, 0, "", show, 0, "of the daemon and its worker"},
 	{"top", "", 0, 0, "e", run_top, 0, "a live view"},
-	{"crashes", "", 0, 0, "", show, 0, "crash records, newest first"},
+	{"crashes", "", 0, 0, "", table, 0, "crash records, newest first"},
 	{"crash show", "ID", 1, 1, "", show, 0,
 		"signal, backtrace, request and recovery of one crash"},
-	{"quarantine list", "", 0, 0, "", show, 0,
+	{"quarantine list", "", 0, 0, "", table, 0,
 		"requests that killed and are kept"},
 	{"quarantine show", "ID", 1, 1, "", show, 0, "one of them, its bytes"},
 	{"quarantine release", "ID", 1, 1, "t", show, 65000,

@@ -21,6 +21,7 @@ enum ctl_exit {
 struct ctl {
 	struct sockaddr_un address;
 	const char *instance, *socket_path;
+	const char *runtime_dir; /* of this user's daemons */
 	bool json, now, wait;
 	const char *wait_for;
 	int64_t timeout_ms; /* -1: none given */
@@ -77,6 +78,10 @@ const struct command *options_take(
 /* Each says why on stderr and returns its exit code. */
 enum ctl_exit ctl_usage(const char *why, const char *what);
 enum ctl_exit ctl_refuse(const struct command *command, const char *why);
+
+/* No command begins with this word, or the word is only its first one: names
+ * what may be meant. */
+enum ctl_exit ctl_unknown(const char *word);
 
 enum ctl_exit ctl_help(const struct command *one); /* NULL: of all */
 

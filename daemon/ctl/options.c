@@ -192,7 +192,7 @@ static const struct command *choose(struct ctl *ctl, const bool *given,
 	ctl->argument_count = count - used;
 	*code = CTL_USAGE;
 	if (!command) {
-		ctl_usage("unknown command ", words[0]);
+		ctl_unknown(words[0]);
 		return NULL;
 	}
 	wrong = misplaced(command, given);

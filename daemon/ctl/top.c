@@ -43,9 +43,10 @@ static void on_signal(int number)
 /* ---- a look ---- */
 
 /* Keep the answer; the last one stays when there is none. */
-static int fetch(struct top *t, const char *verb, char **kept)
+static int fetch(
+	struct top *t, const char *verb, const char *format, char **kept)
 {
-	int rc = ask(t->ctl, verb, "text", NULL, ASK_WAIT_MS);
+	int rc = ask(t->ctl, verb, format, NULL, ASK_WAIT_MS);
 
 	if (rc)
 		return rc;
@@ -61,9 +62,9 @@ static int look(struct top *t)
 
 	if (!rc) {
 		top_sample(&t->history, t->ctl->answer, ask_now_ms());
-		rc = fetch(t, "status", &t->page);
+		rc = fetch(t, "status", "text", &t->page);
 	}
-	if (!rc && fetch(t, "crashes", &t->crashes))
+	if (!rc && fetch(t, "crashes", "color", &t->crashes))
 		free(t->crashes), t->crashes = NULL;
 	snprintf(t->flaw, sizeof(t->flaw), "%s",
 		rc < 0	 ? strerror(-rc)

@@ -58,6 +58,18 @@ static enum ctl_exit tell(const struct ctl *ctl)
 	return CTL_OK;
 }
 
+/* "serving 2" was answered. */
+static void tell_late(struct ctl *ctl, const struct command *command)
+{
+	char *generation = ctl->answer + strcspn(ctl->answer, " ");
+
+	if (*generation)
+		*generation++ = 0;
+	fprintf(stderr,
+		"reforkctl: %s: not in time, it is %s, generation %lld\n",
+		command->name, ctl->answer, atoll(generation));
+}
+
 enum ctl_exit run_wait(struct ctl *ctl, const struct command *command)
 {
 	long long generation = wanted_generation(ctl->wait_for);
@@ -81,7 +93,6 @@ enum ctl_exit run_wait(struct ctl *ctl, const struct command *command)
 	/* Not there yet is what one waits for, until there is no time left. */
 	if (rc < 0)
 		return ask_failed(ctl, command->name, rc);
-	fprintf(stderr, "reforkctl: %s: not in time, it is %s", command->name,
-		ctl->answer);
+	tell_late(ctl, command);
 	return CTL_TIMEOUT;
 }

@@ -58,6 +58,7 @@ static void add_scene(struct rf_crash *r, const struct rf_crash_scene *scene)
 	r->has_scene = 1;
 	r->code = scene->code;
 	r->address = scene->address;
+	r->sender_pid = scene->sender_pid;
 	r->phase = scene->phase;
 	r->pc = scene->pc;
 	r->sp = scene->sp;

@@ -63,6 +63,24 @@ const char *crash_rung(const struct rf_crash *r)
 	return fact_rung_names[r->rung];
 }
 
+const char *crash_answer(const struct rf_crash *r)
+{
+	static const char *const words[RF_RUNG_COUNT] = {
+		[RF_RUNG_NONE] = "",
+		[RF_RUNG_ROLL_BACK] = "rolled back",
+		[RF_RUNG_QUARANTINE] = "rolled back, request quarantined",
+		[RF_RUNG_VERIFY] = "rolled back, and the state walked",
+		[RF_RUNG_RESTORE] = "the state restored from its last copy",
+		[RF_RUNG_COLD] = "began anew with empty state",
+		[RF_RUNG_HOLD] = "held until `reforkctl resume` or `upgrade`",
+		[RF_RUNG_EXIT] = "gave up: the daemon ended",
+	};
+
+	if (r->rung == RF_RUNG_ROLL_BACK && r->request.present)
+		return "rolled back, request run again";
+	return words[r->rung];
+}
+
 /* ---- the end ---- */
 
 bool crash_has_address(const struct rf_crash *r)
@@ -94,7 +112,21 @@ const char *crash_end(const struct rf_crash *r, char out[CRASH_WORDS_BYTES])
 	return out;
 }
 
-const char *crash_reason(const struct rf_crash *r)
+/* Who sent it: the watchdog ends what is late, by kill(2). */
+static const char *sender(const struct rf_crash *r, char out[CRASH_WORDS_BYTES])
+{
+	bool sent = !r->has_scene || r->code == SI_USER;
+
+	*out = 0;
+	if (r->cause != RF_CRASH_ITSELF && r->how != CLD_EXITED && sent)
+		snprintf(out, CRASH_WORDS_BYTES, "by the watchdog");
+	else if (r->has_scene && r->sender_pid > 0)
+		snprintf(out, CRASH_WORDS_BYTES, "sent by pid %d",
+			r->sender_pid);
+	return out;
+}
+
+const char *crash_reason(const struct rf_crash *r, char out[CRASH_WORDS_BYTES])
 {
 	static const struct {
 		int signal; /* 0: any */
@@ -117,6 +149,8 @@ const char *crash_reason(const struct rf_crash *r)
 		{0, SI_TKILL, "raised by itself"},
 	};
 
+	if (*sender(r, out))
+		return out;
 	for (size_t i = 0;
 		r->has_scene && i < sizeof(reasons) / sizeof(*reasons); i++)
 		if (reasons[i].code == r->code &&

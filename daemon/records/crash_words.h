@@ -16,14 +16,18 @@ const char *crash_cause(const struct rf_crash *r); /* "itself", "hang" */
 const char *crash_phase(const struct rf_crash *r); /* "a request" */
 const char *crash_rung(const struct rf_crash *r);  /* "roll_back" */
 
+/* What became of it: "rolled back, request run again"; "": nothing yet. */
+const char *crash_answer(const struct rf_crash *r);
+
 /* "SIGSEGV at 0x18", "exited with 3", "hung, killed by SIGKILL". */
 const char *crash_end(const struct rf_crash *r, char out[CRASH_WORDS_BYTES]);
 
 /* The address means something: the kernel found a fault there. */
 bool crash_has_address(const struct rf_crash *r);
 
-/* What the kernel says of the signal: "address not mapped"; "": nothing. */
-const char *crash_reason(const struct rf_crash *r);
+/* What the kernel says of the signal: "address not mapped", "sent by pid 7";
+ * "": nothing. */
+const char *crash_reason(const struct rf_crash *r, char out[CRASH_WORDS_BYTES]);
 
 /* "kv_set+0x1c4 (string.c:88)": the innermost frame that is not libc's, which
  * only raises what others ask for; "": not known. */

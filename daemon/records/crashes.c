@@ -2,7 +2,8 @@
 /* crashes.c -- crash records: composed, kept, told.
  *
  * The records are a ring in the status segment: they outlive a daemon that is
- * killed, with the segment, and one that is stopped, in a file of state_dir.
+ * killed with the segment, and all else in a file of state_dir, written when a
+ * record is complete (reporter.c) and at a planned end.
  * Their ids grow for ever. A record stands at its id modulo the ring's size,
  * and is there while it bears its id: so what exceeds crash.keep is dropped by
  * taking the id away.
@@ -40,12 +41,11 @@ static void drop(struct rf_crash_ring *ring, uint64_t id)
 
 static void drop_old(struct crashes *c)
 {
-	uint64_t keep = c->service->conf->crash.keep;
-	struct rf_crash_ring *ring = c->ring;
+	uint64_t last = c->ring->last_id;
 
-	for (uint64_t id = ring_floor(ring) + 1; id + keep <= ring->last_id;
-		id++)
-		drop(ring, id);
+	for (uint64_t i = c->service->conf->crash.keep;
+		i < RF_CRASH_KEEP_MAX && i < last; i++)
+		drop(c->ring, last - i);
 }
 
 /* Whoever was to complete them is gone. */
@@ -74,7 +74,7 @@ static void adopt(struct crashes *c)
 		ring_file_path(c->service->conf, path);
 		rf_log(RF_LOG_WARNING,
 			"crash records of earlier runs, %s: %s; they are not "
-			"shown, and written over at the end",
+			"shown, and written over with the next one",
 			path, strerror(-rc));
 	}
 	check_ring(c->ring);
@@ -98,25 +98,11 @@ struct crashes *crashes_open(struct service *service, struct ev_loop *loop)
 	return c;
 }
 
-static void save(struct crashes *c)
-{
-	char path[RING_FILE_PATH_BYTES];
-	int rc = ring_file_save(c->service->conf, c->ring);
-
-	if (!rc)
-		return;
-	ring_file_path(c->service->conf, path);
-	rf_log(RF_LOG_WARNING,
-		"crash records cannot be kept in %s: %s; they end with this "
-		"daemon",
-		path, strerror(-rc));
-}
-
 void crashes_close(struct crashes *c)
 {
 	reporter_close(c->reporter);
 	if (c->ring->last_id > 0)
-		save(c);
+		ring_file_save(c->service->conf, c->ring);
 	free(c);
 }
 
@@ -135,6 +121,14 @@ static void log_crash(const struct rf_crash *r)
 	rf_log(RF_LOG_WARNING, "%s", line);
 }
 
+/* The family rolled back, and knows of no request; the successor skips it. */
+static void name_quarantine(const struct conf *conf, struct rf_crash *r)
+{
+	if (r->rung == RF_RUNG_ROLL_BACK && r->request.present &&
+		r->request.attempt >= conf->quarantine.attempts)
+		r->rung = RF_RUNG_QUARANTINE;
+}
+
 void crashes_add(struct crashes *c, const struct death *death,
 	const struct rf_takeover *takeover)
 {
@@ -144,6 +138,7 @@ void crashes_add(struct crashes *c, const struct death *death,
 
 	r->id = 0;
 	compose(r, death, takeover);
+	name_quarantine(c->service->conf, r);
 	r->id = id;
 	c->ring->last_id = id;
 	drop_old(c);
@@ -153,25 +148,31 @@ void crashes_add(struct crashes *c, const struct death *death,
 		death->scene->complete = 0;
 }
 
-bool crashes_owns(const struct crashes *c, pid_t pid)
-{
-	return reporter_owns(c->reporter, pid);
-}
-
 /* ---- views ---- */
+
+/* A copy, checked: any child can write what stands in the segment. */
+static bool look_up(
+	const struct rf_crash_ring *ring, uint64_t id, struct rf_crash *out)
+{
+	const struct rf_crash *r = ring_find(ring, id);
+
+	if (!r)
+		return false;
+	*out = *r;
+	return compose_check(out);
+}
 
 void crashes_list(const struct crashes *c, enum report_format f, FILE *out)
 {
-	const struct rf_crash_ring *ring = c->ring;
+	uint64_t last = c->ring->last_id;
+	struct rf_crash record;
 	bool first = true;
 
 	tell_table_begin(f, out);
-	for (uint64_t id = ring->last_id; id > ring_floor(ring); id--) {
-		const struct rf_crash *r = ring_find(ring, id);
-
-		if (!r)
+	for (uint64_t i = 0; i < RF_CRASH_KEEP_MAX && i < last; i++) {
+		if (!look_up(c->ring, last - i, &record))
 			continue;
-		tell_row(r, first, f, out);
+		tell_row(&record, first, f, out);
 		first = false;
 	}
 	tell_table_end(f, out);
@@ -180,10 +181,10 @@ void crashes_list(const struct crashes *c, enum report_format f, FILE *out)
 int crashes_show(
 	const struct crashes *c, uint64_t id, enum report_format f, FILE *out)
 {
-	const struct rf_crash *r = ring_find(c->ring, id);
+	struct rf_crash record;
 
-	if (!r)
+	if (!look_up(c->ring, id, &record))
 		return -ENOENT;
-	tell_page(r, f, out);
+	tell_page(&record, f, out);
 	return 0;
 }

@@ -12,18 +12,14 @@ struct crashes;
 /* Adopt the records that a status segment holds, or that an earlier daemon
  * left in state_dir. */
 struct crashes *crashes_open(struct service *service, struct ev_loop *loop);
-/* Keep them in state_dir (a planned end), after waiting a few seconds for the
- * reporting processes. */
+/* Keep them in state_dir, as each one is when it is complete, after waiting a
+ * few seconds for the reporting processes. */
 void crashes_close(struct crashes *c);
 
 /* Compose a record; a process of its own adds the backtrace and runs
  * on_crash_exec. The scene is free again when this returns. */
 void crashes_add(struct crashes *c, const struct death *death,
 	const struct rf_takeover *takeover);
-
-/* The reporting processes are children of the supervisor: true when `pid` is
- * one. family's reaper must leave it alone. */
-bool crashes_owns(const struct crashes *c, pid_t pid);
 
 /* Newest first. */
 void crashes_list(const struct crashes *c, enum report_format f, FILE *out);

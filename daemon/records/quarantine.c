@@ -120,7 +120,8 @@ static void list_all(int dir, const struct rf_quarantine_entry *entries,
 		struct record r;
 
 		load(dir, entries[i].id, entries[i].running, &r);
-		decode(&r, LIST_COMMAND_BYTES);
+		decode(&r, f == REPORT_TEXT ? sizeof r.command
+					    : LIST_COMMAND_BYTES);
 		if (f != REPORT_JSON) {
 			list_line(&r, out);
 			continue;
@@ -151,6 +152,18 @@ void quarantine_list(const struct service *s, enum report_format f, FILE *out)
 	free(entries);
 	if (dir >= 0)
 		close(dir);
+}
+
+int quarantine_count(const struct service *s)
+{
+	struct rf_quarantine_entry *entries = NULL;
+	int dir = open_dir(s);
+	int count = dir < 0 ? 0 : rf_quarantine_list(dir, &entries);
+
+	free(entries);
+	if (dir >= 0)
+		close(dir);
+	return count < 0 ? 0 : count;
 }
 
 /* ---- one alone ---- */

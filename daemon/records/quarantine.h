@@ -9,6 +9,8 @@
 #include "daemon/service.h"
 
 void quarantine_list(const struct service *s, enum report_format f, FILE *out);
+/* How many there are; those dropped and released no longer count. */
+int quarantine_count(const struct service *s);
 /* -ENOENT, -EBADMSG (not what it should be), -errno. */
 int quarantine_show(
 	const struct service *s, uint64_t id, enum report_format f, FILE *out);

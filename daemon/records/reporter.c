@@ -7,12 +7,13 @@
  * The idea. The supervisor forks a process for it. Such a process has the
  * modules of the dead one at their addresses, a copy of what the dead one
  * saved, and one record to write a text into; whatever becomes of it, the
- * record is complete when it has ended.
+ * record is complete when it has ended. It also brings the records to the disk
+ * (ring_file.c), for which the supervisor cannot wait either.
  *
  *   add --free slot--> WAITS --fork--> RUNS --its end--> free
  *                        ^               |
- *                        +-- brief <-----+ died before its text was complete,
- *                                          and on_crash_exec is still to run
+ *                        +-- brief <-----+ died before its text was complete:
+ *                                          what is to follow is still to do
  *
  * All the room is taken at the start. Few run at a time, at low priority; when
  * all slots are taken a record goes without.
@@ -21,6 +22,7 @@
 
 #include "daemon/title.h"
 #include "hook.h"
+#include "ring_file.h"
 #include "symbols.h"
 #include "words.h"
 
@@ -181,6 +183,8 @@ static _Noreturn void report(struct job *job, pid_t parent)
 		symbols_write(&job->scene, text, sizeof(text));
 		complete(job, text);
 	}
+	ring_file_save(
+		reporter->service->conf, &reporter->service->status->crashes);
 	if (*hook_path(reporter) && job->record->id == job->id) {
 		unlimit();
 		hook_run(hook_path(reporter),
@@ -290,7 +294,7 @@ static bool settle(struct job *job, const siginfo_t *end)
 	rf_log(RF_LOG_WARNING, "crash %" PRIu64 ": %s", job->id, text);
 	complete(job, text);
 	job->unwinds = false;
-	return !*hook_path(job->reporter);
+	return false;
 }
 
 static void on_job_exit(struct ev_loop *loop, ev_io *w, int events)
@@ -328,9 +332,10 @@ static void on_job_deadline(struct ev_loop *loop, ev_timer *w, int events)
 
 static void go_without(struct reporter *reporter, struct rf_crash *record)
 {
-	snprintf(record->text, sizeof(record->text),
-		"(no backtrace: %d others were being made)", JOBS_MAX);
-	record->text_complete = 1;
+	if (!record->text_complete)
+		snprintf(record->text, sizeof(record->text),
+			"(no backtrace: %d others were being made)", JOBS_MAX);
+	record->text_complete = 1; /* those others bring it to the disk */
 	if (*hook_path(reporter))
 		rf_log(RF_LOG_WARNING,
 			"crash %" PRIu64 ": crash.on_crash_exec is not run: "
@@ -347,8 +352,6 @@ void reporter_add(struct reporter *reporter, struct rf_crash *record,
 
 	if (!unwinds)
 		record->text_complete = 1;
-	if (!unwinds && !*hook_path(reporter))
-		return;
 	for (int i = 0; i < JOBS_MAX && !job; i++)
 		if (reporter->jobs[i].state == JOB_FREE)
 			job = &reporter->jobs[i];
@@ -364,15 +367,6 @@ void reporter_add(struct reporter *reporter, struct rf_crash *record,
 		job->scene = *scene;
 	job->state = JOB_WAITS;
 	run_some(reporter);
-}
-
-bool reporter_owns(const struct reporter *reporter, pid_t pid)
-{
-	for (int i = 0; i < JOBS_MAX; i++)
-		if (reporter->jobs[i].state == JOB_RUNS &&
-			reporter->jobs[i].pid == pid)
-			return true;
-	return false;
 }
 
 struct reporter *reporter_open(struct service *service, struct ev_loop *loop)

@@ -20,6 +20,4 @@ void reporter_close(struct reporter *reporter);
 void reporter_add(struct reporter *reporter, struct rf_crash *record,
 	const struct rf_crash_scene *scene);
 
-bool reporter_owns(const struct reporter *reporter, pid_t pid);
-
 #endif

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* ring_file.c -- crash records in state_dir, between two daemons.
  *
- * The status segment goes with a planned end; this file keeps its records for
- * the next start. It is a head and then the records as they are in memory: a
- * daemon with records of another shape does not read it. It is written beside
- * its place and then renamed, so it is never half a file.
+ * The status segment goes with a planned end and with the machine's power;
+ * this file keeps its records for the next start. It is a head and then the
+ * records as they are in memory: a daemon with records of another shape does
+ * not read it. It is written beside its place, brought to the disk and then
+ * renamed, so it is never half a file.
+ *
+ * Whoever completes a record writes all that are there, while others go on to
+ * change the ring: a record is copied, and written when it is whole. One
+ * writes at a time, so that the last one to rename is the last one to look.
  */
 #include "ring_file.h"
 
@@ -13,7 +18,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <refork/log.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -56,25 +63,40 @@ static bool put(FILE *out, const void *from, size_t bytes)
 	return fwrite(from, bytes, 1, out) == 1;
 }
 
+/* A record that is whole; false when it is none (any more). */
+static bool copy_record(
+	const struct rf_crash_ring *ring, uint64_t id, struct rf_crash *copy)
+{
+	const struct rf_crash *r = ring_find(ring, id);
+
+	if (!r)
+		return false;
+	*copy = *r;
+	return copy->id == id && compose_check(copy);
+}
+
 static bool put_ring(FILE *out, const struct rf_crash_ring *ring)
 {
+	static struct rf_crash copy;
 	struct head head = {.magic = MAGIC,
 		.format = FORMAT,
 		.record_bytes = sizeof(struct rf_crash),
 		.last_id = ring->last_id};
-	uint64_t id;
+	uint64_t id = head.last_id > RF_CRASH_KEEP_MAX
+			      ? head.last_id - RF_CRASH_KEEP_MAX
+			      : 0;
 
-	for (id = ring_floor(ring) + 1; id <= ring->last_id; id++)
-		head.count += ring_find(ring, id) != NULL;
 	if (!put(out, &head, sizeof(head)))
 		return false;
-	for (id = ring_floor(ring) + 1; id <= ring->last_id; id++) {
-		const struct rf_crash *r = ring_find(ring, id);
-
-		if (r && !put(out, r, sizeof(*r)))
+	while (id++ < head.last_id) {
+		if (!copy_record(ring, id, &copy))
+			continue;
+		if (!put(out, &copy, sizeof(copy)))
 			return false;
+		head.count++;
 	}
-	return true;
+	rewind(out);
+	return put(out, &head, sizeof(head)) && !fflush(out);
 }
 
 static int write_file(const char *path, const struct rf_crash_ring *ring)
@@ -86,27 +108,49 @@ static int write_file(const char *path, const struct rf_crash_ring *ring)
 	if (!out)
 		return -errno;
 	errno = 0;
-	if (!put_ring(out, ring))
+	if (!put_ring(out, ring) || fsync(fd))
 		rc = errno ? -errno : -EIO;
 	if (fclose(out) && !rc)
 		rc = -errno;
 	return rc;
 }
 
-int ring_file_save(const struct conf *conf, const struct rf_crash_ring *ring)
+/* The directory is locked. */
+static int replace(const char *path, int dir, const struct rf_crash_ring *ring)
 {
-	char path[RING_FILE_PATH_BYTES], fresh[RING_FILE_PATH_BYTES + 8];
-	int rc = make_dir(conf->refork.state_dir);
+	char fresh[RING_FILE_PATH_BYTES + 8];
+	int rc;
 
-	if (rc)
-		return rc;
-	ring_file_path(conf, path);
 	snprintf(fresh, sizeof(fresh), "%s.new", path);
 	rc = write_file(fresh, ring);
-	if (!rc && rename(fresh, path))
+	if (!rc && (rename(fresh, path) || fsync(dir)))
 		rc = -errno;
 	if (rc)
 		unlink(fresh);
+	return rc;
+}
+
+int ring_file_save(const struct conf *conf, const struct rf_crash_ring *ring)
+{
+	char path[RING_FILE_PATH_BYTES];
+	int rc = make_dir(conf->refork.state_dir);
+	int dir = -1;
+
+	ring_file_path(conf, path);
+	if (!rc) {
+		dir = open(conf->refork.state_dir,
+			O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		rc = dir < 0 || flock(dir, LOCK_EX) ? -errno : 0;
+	}
+	if (!rc)
+		rc = replace(path, dir, ring);
+	if (dir >= 0)
+		close(dir);
+	if (rc)
+		rf_log(RF_LOG_WARNING,
+			"crash records cannot be kept in %s: %s; they end "
+			"with this daemon",
+			path, strerror(-rc));
 	return rc;
 }
 

@@ -6,8 +6,9 @@
 #include "common/crash.h"
 #include "conf/conf.h"
 
-/* Write the last `keep` records. 0 or -errno; a file that stood before is
- * replaced whole, or not at all. */
+/* Write all the records that are whole, wait for the disk. 0, or -errno after
+ * saying so; a file that stood before is replaced whole, or not at all. Any
+ * process may, at any time. */
 int ring_file_save(const struct conf *conf, const struct rf_crash_ring *ring);
 
 /* Fill an empty ring. -ENOENT: nothing was kept; -EBADMSG: not what it should

@@ -13,11 +13,11 @@
 #include <signal.h>
 #include <string.h>
 
-#define ROW		"%6s  %-19.19s  %-12s  %-18s  %-30s  %-20s  %s\n"
-#define WHO_COLUMNS	12
-#define WHAT_COLUMNS	18
-#define WHERE_COLUMNS	30
-#define REQUEST_COLUMNS 20
+/* The widest come last: that is where a terminal ends. */
+#define ROW	      "%6s  %-19.19s  %-12s  %-18s  %-13s  %-30s  %s\n"
+#define WHO_COLUMNS   12
+#define WHAT_COLUMNS  18
+#define WHERE_COLUMNS 30
 
 static double ms(int64_t us)
 {
@@ -81,11 +81,10 @@ void tell_line(const struct rf_crash *r, FILE *out)
 /* ---- the table ---- */
 
 /* Cut to `columns`, with dots for what is missing. */
-static const char *cut(char *text, size_t columns)
+static void cut(char *text, size_t columns)
 {
 	if (strlen(text) > columns)
 		strcpy(text + columns - 3, "...");
-	return text;
 }
 
 /* "kv_set+0x1c4 (string.c:88)" of "kv_set+0x1c4 (worker/kv/string.c:88)" */
@@ -102,14 +101,15 @@ void tell_table_begin(enum report_format f, FILE *out)
 {
 	if (f != REPORT_JSON) {
 		fprintf(out, ROW, "id", "when (UTC)", "process", "what",
-			"where", "request", "serving after");
+			"serving after", "where", "request");
 		return;
 	}
 	json_begin(out);
 	json_list_begin(out, "crashes");
 }
 
-static void text_row(const struct rf_crash *r, FILE *out)
+/* For people every column has its place; for programs nothing is cut. */
+static void text_row(const struct rf_crash *r, enum report_format f, FILE *out)
 {
 	char id[24], when[CRASH_WORDS_BYTES], who[CRASH_WORDS_BYTES],
 		what[CRASH_WORDS_BYTES];
@@ -120,11 +120,15 @@ static void text_row(const struct rf_crash *r, FILE *out)
 	crash_end(r, what);
 	crash_where(r, where);
 	crash_request(r, request);
-	fprintf(out, ROW, id, crash_time(r, when),
-		cut(process(r, who), WHO_COLUMNS), cut(what, WHAT_COLUMNS),
-		*where ? cut(without_folder(where), WHERE_COLUMNS) : "-",
-		*request ? cut(request, REQUEST_COLUMNS) : "-",
-		recovered(r, after));
+	process(r, who);
+	if (f == REPORT_COLOR) {
+		cut(who, WHO_COLUMNS);
+		cut(what, WHAT_COLUMNS);
+		cut(without_folder(where), WHERE_COLUMNS);
+	}
+	fprintf(out, ROW, id, crash_time(r, when), who, what,
+		recovered(r, after), *where ? where : "-",
+		*request ? request : "-");
 }
 
 void tell_table_end(enum report_format f, FILE *out)
@@ -188,7 +192,8 @@ static void json_facts(const struct rf_crash *r, FILE *out)
 	json_signed(out, "exit_code", r->how == CLD_EXITED ? r->status : -1);
 	json_number(out, "core_dumped", r->how == CLD_DUMPED);
 	json_signed(out, "signal_code", r->code);
-	json_text(out, "reason", crash_reason(r));
+	json_text(out, "reason", crash_reason(r, text));
+	json_signed(out, "sender_pid", r->sender_pid);
 	if (crash_has_address(r))
 		json_address(out, "address", r->address);
 	else
@@ -203,7 +208,7 @@ void tell_row(
 	const struct rf_crash *r, bool first, enum report_format f, FILE *out)
 {
 	if (f != REPORT_JSON) {
-		text_row(r, out);
+		text_row(r, f, out);
 		return;
 	}
 	json_list_item(out, first, "id", r->id);
@@ -270,8 +275,8 @@ static void put_step(FILE *out, const char *lead, const char *words, int64_t us)
 
 static void page_recovery(const struct rf_crash *r, FILE *out)
 {
-	if (r->rung)
-		fprintf(out, "  answer     %s\n", crash_rung(r));
+	if (*crash_answer(r))
+		fprintf(out, "  answer     %s\n", crash_answer(r));
 	if (!r->successor_generation)
 		return;
 	fprintf(out, "  recovery   %s took over as generation %" PRIu64,
@@ -323,8 +328,8 @@ static void page_registers(const struct rf_crash *r, FILE *out)
 
 static void text_page(const struct rf_crash *r, FILE *out)
 {
-	char text[CRASH_WORDS_BYTES];
-	const char *reason = crash_reason(r);
+	char text[CRASH_WORDS_BYTES], why[CRASH_WORDS_BYTES];
+	const char *reason = crash_reason(r, why);
 
 	fprintf(out, "crash %" PRIu64 ": %s, pid %d, at %s UTC\n", r->id,
 		crash_role(r), r->pid, crash_time(r, text));

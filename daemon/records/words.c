@@ -13,6 +13,8 @@ static const struct {
 	const char *meaning;
 } exits[] = {
 	{RF_CHILD_EXIT_CHANNEL, "the channel held bytes that are no message"},
+	{RF_CHILD_EXIT_DAMAGED, "verify found the state damaged"},
+	{RF_CHILD_EXIT_CODE, "its code cannot run the state"},
 	{RF_CHILD_EXIT_START, "it could not start"},
 };
 

@@ -14,9 +14,8 @@
 #include <unistd.h>
 
 #define TELL_MS 1000
-/* Lives shorter than this in which nothing was done, so many in a row, are
- * answered by an immediate fork; a poison request takes two. */
-#define BARREN_MS  1000
+/* So many barren lives in a row are answered by an immediate fork; a poison
+ * request takes two. */
 #define BARREN_MAX 8
 
 static bool exited_with(const struct process *p, int code)
@@ -27,7 +26,7 @@ static bool exited_with(const struct process *p, int code)
 /* Whatever its exit code: nobody asked. */
 static bool is_crash(const struct process *p, enum child_state state)
 {
-	if (p->asked || state == CHILD_STOPPING)
+	if (p->asked || state == CHILD_STOPPING || planned_is_refusal(p))
 		return false;
 	return !(p->ordered_to_leave && exited_with(p, RF_CHILD_EXIT_ASKED));
 }
@@ -69,18 +68,11 @@ static void renew_channel(struct process *culprit)
 
 /* ---- what follows ---- */
 
-/* A short life in which nothing was done. */
-static bool is_barren(const struct member *m)
-{
-	return rf_monotonic_ms() - m->life_at_ms < BARREN_MS &&
-	       member_progress(m) == m->progress_at_birth;
-}
-
 /* A life that came to something clears the account; one that did not even
  * serve counts as many. */
 static enum child_event account(struct member *m)
 {
-	if (m->served && !is_barren(m)) {
+	if (m->served && !member_is_barren(m)) {
 		m->futile_count = 0;
 		m->pause_ms = 0;
 		return CHILD_EV_EXIT;
@@ -99,11 +91,11 @@ static enum child_event end_event(struct member *m, const struct process *p)
 	if (m->role == BUSINESS && f->at_limit)
 		return CHILD_EV_LIMIT;
 	if (m->role == STANDBY) {
-		if (rf_monotonic_ms() - m->life_at_ms >= BARREN_MS)
+		if (rf_monotonic_ms() - m->life_at_ms >= MEMBER_BARREN_MS)
 			m->pause_ms = 0;
 		return CHILD_EV_FUTILE;
 	}
-	if (p->asked)
+	if (p->asked || m->end_was_asked)
 		return CHILD_EV_EXIT;
 	event = account(m);
 	/* Who stands by does not wait for us. */
@@ -145,16 +137,24 @@ static void on_end_of_standby(struct family *f, const struct process *p)
 		deaths_left(business);
 }
 
+/* Its bell may ring together with its knell: it has served all the same, and
+ * what that means for the ladder is not lost. */
+static void see_ready(struct member *m)
+{
+	if (m->state != CHILD_STARTING || !member_says_ready(m))
+		return;
+	m->served = true;
+	member_feed(m, CHILD_EV_READY);
+	if (m->role == BUSINESS)
+		family_on_serving(m);
+}
+
 static void on_end_of_member(struct member *m, struct process *p)
 {
 	struct family *f = m->family;
 	bool crash, hopeless;
 
-	/* Its bell may ring together with its knell. */
-	if (m->state == CHILD_STARTING && member_says_ready(m)) {
-		m->served = true;
-		member_feed(m, CHILD_EV_READY);
-	}
+	see_ready(m);
 	hopeless = !f->has_served && m->role != STANDBY &&
 		   exited_with(p, RF_CHILD_EXIT_START);
 	crash = is_crash(p, m->state);
@@ -203,8 +203,38 @@ static void see_taken(struct process *p)
 		rf_status_get(st->takeover.pid) != p->pid)
 		return;
 	member_feed(business, CHILD_EV_HANDED);
-	business->served = member_says_ready(business);
+	if (member_says_ready(business))
+		family_on_serving(business);
 	deaths_departed(old);
+}
+
+/* A standby is taking over from it: nobody waits for us, and whoever serves
+ * wants the processor. */
+static bool may_be_let_be(const struct process *p)
+{
+	struct family *f = p->family;
+
+	return !p->let_be && p->member == &f->members[BUSINESS] &&
+	       p->member->state == CHILD_UP &&
+	       f->members[STANDBY].state == CHILD_UP && process_in_waiting(f);
+}
+
+/* Now, or because the one that was to take over has ended, too. */
+static void end_calm(struct family *f)
+{
+	ev_timer_stop(f->loop, &f->calm_timer);
+	for_each_process(f, p)
+	{
+		if (p->let_be && !p->dead)
+			deaths_on_exit(f->loop, &p->exit, EV_READ);
+	}
+}
+
+void deaths_on_calm_timer(struct ev_loop *loop, ev_timer *w, int events)
+{
+	(void)loop;
+	(void)events;
+	end_calm(w->data);
 }
 
 void deaths_on_exit(struct ev_loop *loop, ev_io *w, int events)
@@ -214,6 +244,15 @@ void deaths_on_exit(struct ev_loop *loop, ev_io *w, int events)
 	bool departed;
 
 	(void)events;
+	if (p->member == &f->members[STANDBY])
+		end_calm(f);
+	if (may_be_let_be(p)) {
+		p->let_be = true;
+		p->noticed_us = rf_monotonic_us();
+		ev_io_stop(loop, w);
+		ev_timer_again(loop, &f->calm_timer);
+		return;
+	}
 	p->end = (siginfo_t){0};
 	if (waitid(P_PIDFD, (id_t)w->fd, &p->end,
 		    WEXITED | WNOHANG | WNOWAIT) ||
@@ -224,7 +263,8 @@ void deaths_on_exit(struct ev_loop *loop, ev_io *w, int events)
 	w->fd = -1;
 	see_taken(p);
 	p->dead = true;
-	p->noticed_us = rf_monotonic_us();
+	if (!p->let_be)
+		p->noticed_us = rf_monotonic_us();
 	departed = !p->member;
 	if (!departed)
 		on_end_of_member(p->member, p);
@@ -244,10 +284,15 @@ bool deaths_may_depart(const struct member *m)
 	       m->state != CHILD_STOPPING;
 }
 
+/* Its handler has told why: that is known before its end is. */
+static bool has_told(const struct process *p)
+{
+	return __atomic_load_n(&p->scene->complete, __ATOMIC_ACQUIRE) == p->pid;
+}
+
 void deaths_departed(struct process *p)
 {
-	/* Its handler has told why: that is known before its end is. */
-	if (!p->ordered_to_leave && !p->asked && p->scene->complete == p->pid)
+	if (!p->ordered_to_leave && !p->asked && has_told(p))
 		count(p);
 }
 
@@ -255,8 +300,11 @@ void deaths_left(struct member *m)
 {
 	struct process *p = m->process;
 
+	see_ready(m);
 	process_depart(m);
-	m->end = (siginfo_t){0};
+	m->end = (siginfo_t){.si_code = CLD_KILLED};
+	m->end.si_status = p->scene->signal;
+	m->end.si_pid = has_told(p) ? p->pid : 0;
 	m->end_was_asked = false;
 	planned_on_end(p, m);
 	deaths_departed(p);
@@ -275,11 +323,27 @@ static bool is_time(const struct process *p, int64_t now_us)
 	       m->state == CHILD_BACKOFF;
 }
 
+/* The note of a takeover lasts until the next one, and its predecessor's end
+ * may be told after that. */
+void deaths_succeeded(struct process *by)
+{
+	struct family *f = by->family;
+	const struct rf_takeover *note = &f->service->status->business.takeover;
+
+	if (rf_status_get(note->pid) != by->pid)
+		return;
+	for_each_process(f, p)
+	{
+		if (p->role != BUSINESS || p->member || p->succeeded)
+			continue;
+		p->takeover = *note;
+		p->succeeded = true;
+	}
+}
+
 static void tell(struct process *p)
 {
 	struct family *f = p->family;
-	const struct member *business = &f->members[BUSINESS];
-	const struct rf_takeover *last = &f->service->status->business.takeover;
 	const struct death death = {
 		.role = p->role,
 		.cause = p->cause,
@@ -290,16 +354,10 @@ static void tell(struct process *p)
 		.noticed_us = p->noticed_us,
 		.scene = p->scene,
 	};
-	struct rf_takeover takeover;
-	bool succeeded = p->role == BUSINESS && member_serves(business) &&
-			 business->process &&
-			 rf_status_get(last->pid) == business->process->pid;
 
-	if (succeeded)
-		takeover = *last;
 	if (f->host.crashed)
-		f->host.crashed(
-			f->host.arg, &death, succeeded ? &takeover : NULL);
+		f->host.crashed(f->host.arg, &death,
+			p->succeeded ? &p->takeover : NULL);
 	process_free(p);
 }
 

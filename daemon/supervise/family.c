@@ -20,6 +20,7 @@
  */
 #include "member.h"
 
+#include "daemon/memory.h"
 #include "pause.h"
 
 #include <errno.h>
@@ -30,8 +31,10 @@
 
 #define HOLDER_PAUSE_S 0.2
 #define TELL_PAUSE_S   0.05
-#define WATCH_FIRST_S  0.1
-#define CLOSE_WAIT_MS  2000
+/* A standby takes over by itself: meanwhile its processors are not ours. */
+#define CALM_S	      0.003
+#define WATCH_FIRST_S 0.1
+#define CLOSE_WAIT_MS 2000
 
 /* At the end they go in this order. */
 static const enum rf_crash_role stop_order[ROLE_COUNT] = {
@@ -83,6 +86,7 @@ void family_on_serving(struct member *m)
 	if (m->role == BUSINESS) {
 		m->process->generation =
 			rf_status_get(f->service->status->business.serving);
+		deaths_succeeded(m->process);
 		rungs_on_serving(f);
 	}
 	planned_on_ready(m);
@@ -131,7 +135,8 @@ void family_look(struct family *f)
 		family_on_serving(m);
 	}
 	family_review(f);
-	deaths_tell(f, false);
+	/* The dead are told of by the timer: a record costs a fork, and clients
+	 * wait for the processor. */
 }
 
 static void on_bell(struct ev_loop *loop, ev_io *w, int events)
@@ -168,10 +173,26 @@ const char *family_last_crash(const struct family *f)
 	return *f->last_crash ? f->last_crash : NULL;
 }
 
+/* A cold start that failed has left none. */
+static int have_arena(struct service *s)
+{
+	struct fault fault;
+
+	if (s->arena.fd >= 0 || !memory_cold(s, &fault))
+		return 0;
+	rf_log(RF_LOG_ERROR, "resume: cold start: %s", fault.text);
+	return -ENOMEM;
+}
+
 int family_resume(struct family *f)
 {
+	int rc;
+
 	if (!family_is_held(f))
 		return -EALREADY;
+	rc = have_arena(f->service);
+	if (rc)
+		return rc;
 	rf_log(RF_LOG_NOTICE, "resuming at an operator's word");
 	f->at_limit = false;
 	f->verify = true;
@@ -212,6 +233,7 @@ struct family *family_open(struct service *service, struct ev_loop *loop,
 	}
 	init_timer(&f->holder_timer, f, deaths_on_holder_timer, HOLDER_PAUSE_S);
 	init_timer(&f->tell_timer, f, deaths_on_tell_timer, TELL_PAUSE_S);
+	init_timer(&f->calm_timer, f, deaths_on_calm_timer, CALM_S);
 	init_timer(&f->watch_timer, f, watchdog_on_timer, WATCH_FIRST_S);
 	ev_io_init(&f->bell, on_bell, service->bell, EV_READ);
 	f->bell.data = f;
@@ -269,6 +291,7 @@ void family_close(struct family *f)
 	ev_io_stop(f->loop, &f->bell);
 	ev_timer_stop(f->loop, &f->holder_timer);
 	ev_timer_stop(f->loop, &f->tell_timer);
+	ev_timer_stop(f->loop, &f->calm_timer);
 	ev_timer_stop(f->loop, &f->watch_timer);
 	free(f);
 }

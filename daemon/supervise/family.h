@@ -66,6 +66,7 @@ struct family_outcome {
 	int64_t pause_us;
 	uint64_t generation;
 	char why[512];
+	char note[512]; /* without an error: what is worth knowing, or "" */
 };
 /* Whom to tell; call may be NULL. */
 struct family_done {
@@ -86,6 +87,12 @@ int family_renew_network(struct family *f, bool now, struct family_done done);
 
 /* Leave the hold of the ladder (on_limit = hold), at an operator's word. */
 int family_resume(struct family *f);
+/* The same with what service->lib is now; if that fails it is held again.
+ *
+ * done     called once, perhaps before this returns
+ * Returns  0; -errno, and `done` is not called: -EALREADY it is not held,
+ *          -EBUSY, -ENOMEM no arena */
+int family_resume_anew(struct family *f, struct family_done done);
 
 /* When no child is left: collect what helped them. */
 void family_close(struct family *f);

@@ -32,17 +32,6 @@ static const struct {
 	[RF_PHASE_STOP] = {.outside = true},
 };
 
-static const char *const names[RF_RUNG_COUNT] = {
-	[RF_RUNG_NONE] = "none",
-	[RF_RUNG_ROLL_BACK] = "roll back",
-	[RF_RUNG_QUARANTINE] = "quarantine",
-	[RF_RUNG_VERIFY] = "verify",
-	[RF_RUNG_RESTORE] = "restore",
-	[RF_RUNG_COLD] = "cold start",
-	[RF_RUNG_HOLD] = "hold",
-	[RF_RUNG_EXIT] = "exit",
-};
-
 bool ladder_in_recovery(const struct ladder_facts *f)
 {
 	return f->fatal && phases[f->phase].recovery;
@@ -67,9 +56,4 @@ enum rf_rung ladder_rung(const struct ladder_facts *f)
 		if (rules[i].holds)
 			return rules[i].rung;
 	return RF_RUNG_ROLL_BACK;
-}
-
-const char *ladder_name(enum rf_rung rung)
-{
-	return names[rung];
 }

@@ -24,6 +24,4 @@ enum rf_rung ladder_rung(const struct ladder_facts *facts);
 /* Died while it was recovering: not of anything a client asked. */
 bool ladder_in_recovery(const struct ladder_facts *facts);
 
-const char *ladder_name(enum rf_rung rung);
-
 #endif

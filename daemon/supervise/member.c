@@ -23,7 +23,6 @@
 /* The network child keeps drain_timeout itself; this is for one that hangs. */
 #define DRAIN_GRACE_MS	 1000
 #define STANDBY_PAUSE_MS 5
-#define STANDBY_SHORT_MS 1000 /* a life that cost more than it saved */
 #define STANDBY_MAX_MS	 1000
 
 const char *const member_names[ROLE_COUNT] = {
@@ -65,6 +64,12 @@ uint64_t member_progress(const struct member *m)
 		return rf_status_get(st->network.bytes_in);
 	return rf_status_get(st->business.requests) +
 	       rf_status_get(st->business.quarantined);
+}
+
+bool member_is_barren(const struct member *m)
+{
+	return rf_monotonic_ms() - m->life_at_ms < MEMBER_BARREN_MS &&
+	       member_progress(m) == m->progress_at_birth;
 }
 
 /* ---- acting ---- */
@@ -165,13 +170,13 @@ void member_set_deadline(struct member *m, uint64_t ms)
 }
 
 /* A standby has served its purpose: the next one comes when the clients have
- * been served. While business children live for less than a second, preparing
- * standbys for them costs more than a plain fork. */
+ * been served. Only while business children die within a second and answer
+ * nothing, preparing standbys for them costs more than a plain fork. */
 static uint64_t standby_pause_ms(struct member *m)
 {
 	const struct member *business = &m->family->members[BUSINESS];
 
-	m->pause_ms = business->last_life_ms < STANDBY_SHORT_MS
+	m->pause_ms = business->last_life_was_barren
 			      ? pause_next_ms(m->pause_ms, STANDBY_PAUSE_MS,
 					STANDBY_MAX_MS)
 			      : STANDBY_PAUSE_MS;
@@ -295,13 +300,19 @@ void member_on_deadline(struct ev_loop *loop, ev_timer *w, int events)
 
 /* ---- states ---- */
 
+/* That it waits before the next one is what an operator must know. */
+static enum rf_log_level level_of(
+	const struct member *m, enum child_event event)
+{
+	return event == CHILD_EV_FUTILE && m->role != STANDBY ? RF_LOG_WARNING
+							      : RF_LOG_DEBUG;
+}
+
 static void log_change(
 	const struct member *m, enum child_state from, enum child_event event)
 {
 	bool ended = event == CHILD_EV_EXIT || event == CHILD_EV_FUTILE ||
 		     event == CHILD_EV_LIMIT;
-	bool bad = (ended && from != CHILD_STOPPING && !m->end_was_asked) ||
-		   event == CHILD_EV_HANG;
 	char words[WORDS_MAX], then[64] = "";
 	const char *why = child_event_name(event);
 
@@ -316,9 +327,8 @@ static void log_change(
 	if (ended)
 		why = m->end.si_pid ? words_of_end(&m->end, words)
 				    : "has crashed";
-	rf_log(bad ? RF_LOG_WARNING : RF_LOG_INFO, "%s: %s -> %s (%s)%s",
-		member_names[m->role], child_state_name(from),
-		child_state_name(m->state), why, then);
+	rf_log(level_of(m, event), "%s: %s -> %s (%s)%s", member_names[m->role],
+		child_state_name(from), child_state_name(m->state), why, then);
 }
 
 static void enter(

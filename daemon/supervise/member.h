@@ -32,6 +32,9 @@
 #define STANDBY	   RF_CRASH_STANDBY
 #define ROLE_COUNT RF_CRASH_ROLE_COUNT
 
+/* A life shorter than this in which nothing was done is a barren one. */
+#define MEMBER_BARREN_MS 1000
+
 struct member;
 
 struct process {
@@ -41,7 +44,8 @@ struct process {
 	pid_t pid; /* 0: this entry is free */
 	bool dead; /* it is known to be; perhaps its pidfd has yet to tell */
 	bool collected;
-	bool asked; /* to end, or ended by us for another's sake */
+	bool let_be; /* its end is known, and will be looked at in a moment */
+	bool asked;  /* to end, or ended by us for another's sake */
 	bool ordered_to_leave;
 	bool verified;	  /* it walked the memory, all whole */
 	bool counted;	  /* its end has been */
@@ -55,6 +59,8 @@ struct process {
 	int64_t departed_at_ms;
 	uint64_t generation;
 	struct rf_crash_scene *scene;
+	bool succeeded; /* `takeover` is what the one after it said */
+	struct rf_takeover takeover;
 	ev_io exit;
 };
 
@@ -69,7 +75,7 @@ struct member {
 	bool end_was_asked;
 	bool served;	    /* this process has */
 	int64_t life_at_ms; /* in this part */
-	int64_t last_life_ms;
+	bool last_life_was_barren;
 	uint64_t progress_at_birth;
 	int futile_count;  /* lives in a row that came to nothing */
 	uint64_t pause_ms; /* the last one; 0 after it has served */
@@ -81,6 +87,7 @@ struct planned {
 	bool active;
 	enum rf_crash_role role;
 	bool now;
+	bool held; /* it began in a hold, and goes back there if it fails */
 	int64_t from_us;
 	int64_t gone_at_us; /* the old one, if it did not leave as ordered */
 	struct family_done done;
@@ -96,6 +103,7 @@ struct family {
 	ev_timer holder_timer;
 	ev_timer watch_timer;
 	ev_timer tell_timer;
+	ev_timer calm_timer;
 	ev_io bell;
 	bool has_served;
 	bool stopping;
@@ -131,6 +139,8 @@ bool member_serves(const struct member *m);
 bool member_says_ready(const struct member *m);
 /* Grows when it does what it is there for. */
 uint64_t member_progress(const struct member *m);
+/* A short life in which nothing was done. */
+bool member_is_barren(const struct member *m);
 void member_set_deadline(struct member *m, uint64_t ms);
 
 /* ---- process.c ---- */
@@ -148,6 +158,8 @@ void process_free(struct process *p);
 struct process *process_in_waiting(struct family *f);
 /* One lives that may have, or get, the lease. */
 bool process_any_business(const struct family *f);
+/* A business child is about to be ended for another's sake: say so. */
+void process_spend(struct process *p);
 /* SIGKILL, and wait until it is dead. Its pidfd tells as usual, later. */
 void process_kill_now(struct process *p);
 void process_publish(struct family *f);
@@ -167,10 +179,13 @@ void deaths_departed(struct process *p);
 bool deaths_may_depart(const struct member *business);
 /* It has given the lease in its handler, and nobody serves instead yet. */
 void deaths_left(struct member *m);
+/* `by` serves, instead of those that have died or handed over. */
+void deaths_succeeded(struct process *by);
 /* Tell the host of those whose successor serves, or which nobody succeeds; or
  * of all. */
 void deaths_tell(struct family *f, bool all);
 void deaths_on_tell_timer(struct ev_loop *loop, ev_timer *w, int events);
+void deaths_on_calm_timer(struct ev_loop *loop, ev_timer *w, int events);
 void deaths_on_holder_timer(struct ev_loop *loop, ev_timer *w, int events);
 /* Collect the children that nobody watches. */
 void deaths_reap(struct family *f);
@@ -180,6 +195,8 @@ void deaths_reap(struct family *f);
 /* A business process has ended by itself, or by the watchdog. Decides, and
  * prepares what the next one is to do. */
 void rungs_climb(struct family *f, struct process *dead);
+/* Back to the hold that was left to try something. */
+void rungs_hold_again(struct family *f);
 /* The business member serves: the ladder is left. */
 void rungs_on_serving(struct family *f);
 /* Count the requests that the business child has quarantined. */
@@ -188,6 +205,9 @@ void rungs_see_quarantined(struct family *f);
 /* ---- planned.c ---- */
 
 void planned_on_ready(struct member *m);
+/* It was tried for a planned re-fork, and says that it cannot run this state:
+ * an answer, no crash. */
+bool planned_is_refusal(const struct process *p);
 /* Before the next one is forked. */
 void planned_on_end(struct process *p, const struct member *m);
 void planned_on_stay(struct family *f);

@@ -17,6 +17,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 static void finish(struct family *f, struct family_outcome *outcome)
 {
@@ -28,8 +29,7 @@ static void finish(struct family *f, struct family_outcome *outcome)
 	for_each_process(f, p) p->candidate = false;
 	f->planned = (struct planned){0};
 	if (outcome->error)
-		rf_log(RF_LOG_WARNING, "planned re-fork: %s; %s", outcome->why,
-			strerror(-outcome->error));
+		rf_log(RF_LOG_WARNING, "planned re-fork: %s", outcome->why);
 	if (done.call)
 		done.call(done.arg, outcome);
 }
@@ -57,6 +57,7 @@ static void business_is_new(struct family *f)
 {
 	const struct rf_status_business *st = &f->service->status->business;
 	int64_t from_us = rf_status_get(st->left_at_us);
+	int64_t to_us = rf_status_get(st->takeover.serving_at_us);
 	struct family_outcome outcome = {
 		.generation = rf_status_get(st->serving),
 	};
@@ -64,7 +65,9 @@ static void business_is_new(struct family *f)
 	if (from_us < f->planned.from_us) /* it was killed, or died */
 		from_us = f->planned.gone_at_us ? f->planned.gone_at_us
 						: f->planned.from_us;
-	outcome.pause_us = rf_status_get(st->takeover.serving_at_us) - from_us;
+	if (from_us > to_us) /* its end was heard of after that */
+		from_us = f->planned.from_us;
+	outcome.pause_us = to_us - from_us;
 	finish(f, &outcome);
 }
 
@@ -87,10 +90,37 @@ void planned_on_ready(struct member *m)
 	}
 }
 
+bool planned_is_refusal(const struct process *p)
+{
+	const struct planned *planned = &p->family->planned;
+
+	return p->candidate && p->end.si_code == CLD_EXITED &&
+	       (p->end.si_status == RF_CHILD_EXIT_CODE ||
+		       (planned->held &&
+			       p->end.si_status == RF_CHILD_EXIT_DAMAGED));
+}
+
+static void fail_of_candidate(const struct process *p)
+{
+	struct family *f = p->family;
+	struct rf_status_business *st = &f->service->status->business;
+	char words[WORDS_MAX], refusal[sizeof(st->refusal)];
+
+	memcpy(refusal, st->refusal, sizeof(refusal));
+	refusal[sizeof(refusal) - 1] = 0;
+	if (planned_is_refusal(p) &&
+		rf_status_get(st->takeover.pid) == p->pid && *refusal)
+		fail(f, -ECHILD, "%s", refusal);
+	else
+		fail(f, -ECHILD, "the new process %s",
+			p->end.si_pid ? words_of_end(&p->end, words)
+				      : "crashed");
+}
+
 void planned_on_end(struct process *p, const struct member *m)
 {
 	struct family *f = p->family;
-	char words[WORDS_MAX];
+	bool held = f->planned.held;
 
 	if (!f->planned.active || f->planned.role != BUSINESS)
 		return;
@@ -98,15 +128,9 @@ void planned_on_end(struct process *p, const struct member *m)
 		f->planned.gone_at_us = p->noticed_us;
 	if (!p->candidate)
 		return;
-	if (p->end.si_code == CLD_EXITED &&
-		p->end.si_status == RF_CHILD_EXIT_CODE)
-		fail(f, -ECHILD,
-			"the new process cannot run this state, the "
-			"log says why");
-	else
-		fail(f, -ECHILD, "the new process %s",
-			p->end.si_pid ? words_of_end(&p->end, words)
-				      : "crashed");
+	fail_of_candidate(p);
+	if (held)
+		rungs_hold_again(f);
 }
 
 void planned_on_nofork(const struct member *m)
@@ -115,7 +139,8 @@ void planned_on_nofork(const struct member *m)
 
 	if (f->planned.active && f->planned.role == BUSINESS &&
 		(m->role == STANDBY || m->role == BUSINESS))
-		fail(f, -m->fork_error, "no new process could be forked");
+		fail(f, -m->fork_error, "no new process could be forked: %s",
+			strerror(m->fork_error));
 }
 
 /* It is still in the same request. The candidate must not get the lease from
@@ -162,7 +187,7 @@ static void kill_active(struct family *f)
 		process_kill_now(p);
 	else if (p)
 		p->candidate = true;
-	business->process->asked = true;
+	process_spend(business->process);
 	member_feed(business, CHILD_EV_REPLACE);
 }
 
@@ -182,6 +207,26 @@ int family_renew_business(struct family *f, bool now, struct family_done done)
 	else
 		prepare_standby(f);
 	return 0;
+}
+
+int family_resume_anew(struct family *f, struct family_done done)
+{
+	int rc;
+
+	if (f->planned.active || f->stopping)
+		return -EBUSY;
+	f->planned = (struct planned){
+		.active = true,
+		.role = BUSINESS,
+		.now = true,
+		.held = true,
+		.from_us = rf_monotonic_us(),
+		.done = done,
+	};
+	rc = family_resume(f);
+	if (rc)
+		f->planned = (struct planned){0};
+	return rc;
 }
 
 /* Its connections are in the vault's keeping, whatever ends it. */

@@ -10,10 +10,12 @@
 #include "vault.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <refork/log.h>
 #include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
+
+#define KILL_WAIT_MS 1000
 
 static const struct {
 	const char *name;
@@ -102,16 +104,32 @@ static int make(
 	if (!member_lives(&f->members[VAULT]))
 		return -ESRCH;
 	rc = vault_make_network(f->service, how, pid, pidfd);
-	if (rc == -ETIMEDOUT) /* it never answers again */
+	/* Twice in a row: it never answers again. Once may be a machine that
+	 * stood still, and no reason to end all connections. */
+	if (rc == -ETIMEDOUT && m->fork_error == ETIMEDOUT)
 		member_feed(&f->members[VAULT], CHILD_EV_REPLACE);
 	return rc;
+}
+
+/* Clients wait: who has handed over, longest ago, has had the time to write its
+ * core. Its entry is free when its pidfd has told. */
+static void end_oldest_departed(struct family *f)
+{
+	const struct process *oldest = NULL;
+
+	for_each_process(f,
+		p) if (!p->member && !p->dead &&
+		       (!oldest || p->departed_at_ms < oldest->departed_at_ms))
+		oldest = p;
+	if (oldest)
+		kill(oldest->pid, SIGKILL);
 }
 
 static void begin_life(struct member *m)
 {
 	int64_t now_ms = rf_monotonic_ms();
 
-	m->last_life_ms = m->life_at_ms ? now_ms - m->life_at_ms : INT64_MAX;
+	m->last_life_was_barren = m->life_at_ms && member_is_barren(m);
 	m->life_at_ms = now_ms;
 	m->served = false;
 	m->progress_at_birth = member_progress(m);
@@ -143,8 +161,10 @@ int process_make(struct member *m)
 		deaths_tell(f, true);
 		p = find_free(f);
 	}
-	if (!p)
+	if (!p) {
+		end_oldest_departed(f);
 		return -EAGAIN;
+	}
 	how.scene = &f->service->status->scenes[p - f->processes];
 	how.scene->complete = 0;
 	rc = make(m, &how, &pid, &pidfd);
@@ -208,15 +228,24 @@ void process_depart(struct member *m)
 
 /* ---- given up ---- */
 
+void process_spend(struct process *p)
+{
+	struct rf_status_shm *st = p->family->service->status;
+
+	p->asked = true;
+	rf_status_set(st->supervisor.spent_pid, p->pid);
+}
+
+/* One that the kernel keeps for longer runs no code of its own any more. */
 void process_kill_now(struct process *p)
 {
-	siginfo_t info;
+	struct pollfd end = {.fd = p->exit.fd, .events = POLLIN};
 
 	p->asked = true;
 	if (p->dead)
 		return;
 	kill(p->pid, SIGKILL);
-	waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOWAIT);
+	poll(&end, 1, KILL_WAIT_MS);
 	p->dead = true;
 }
 

@@ -12,6 +12,7 @@
 
 #include "conf/conf_value.h"
 #include "daemon/limits.h"
+#include "daemon/records/quarantine.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -83,16 +84,10 @@ static void effect_max_clients(struct service *s, char *note)
 			pid, (uint64_t)needed, strerror(errno));
 }
 
-/* The channel was made for the largest request of its time. */
-static void effect_max_request(struct service *s, char *note)
+static void effect_keep(struct service *s, char *note)
 {
-	size_t room = s->channel.request.large_max_bytes;
-
-	if (s->conf->network.max_request_bytes > room)
-		snprintf(note, NOTE_BYTES,
-			"up to %zu MiB now, more than that takes effect at "
-			"restart",
-			room >> 20);
+	(void)note;
+	quarantine_trim(s);
 }
 
 static const struct {
@@ -103,7 +98,7 @@ static const struct {
 	{"arena.core", effect_core},
 	{"network.backlog", effect_backlog},
 	{"network.max_clients", effect_max_clients},
-	{"network.max_request", effect_max_request},
+	{"quarantine.keep", effect_keep},
 };
 
 static void take_effect(struct service *s, const char *name, char *note)
@@ -204,6 +199,22 @@ static int load(struct reload *r, struct conf *fresh)
 		say_problems(r, text);
 	free(text);
 	return problems ? -EINVAL : 0;
+}
+
+int reload_peek_worker(const struct service *s, char *name, size_t bytes)
+{
+	struct conf *fresh = calloc(1, sizeof(*fresh));
+	FILE *nowhere = fopen("/dev/null", "we");
+	int error = -ENOMEM;
+
+	if (fresh && nowhere)
+		error = options_load(s->options, fresh, nowhere) ? -EINVAL : 0;
+	if (!error)
+		snprintf(name, bytes, "%s", fresh->refork.worker);
+	if (nowhere)
+		fclose(nowhere);
+	free(fresh);
+	return error;
 }
 
 int reload(struct service *s, FILE *report)

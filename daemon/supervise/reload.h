@@ -17,4 +17,8 @@
  *          -ENOMEM */
 int reload(struct service *service, FILE *report);
 
+/* The worker that the configuration names at present.
+ * 0; -EINVAL the configuration has problems, -ENOMEM */
+int reload_peek_worker(const struct service *service, char *name, size_t bytes);
+
 #endif

@@ -81,7 +81,7 @@ static void end_business(struct family *f)
 		member_feed(standby, CHILD_EV_STOP); /* now */
 	}
 	if (member_lives(business) && business->state != CHILD_STOPPING) {
-		business->process->asked = true;
+		process_spend(business->process);
 		member_feed(business, CHILD_EV_REPLACE);
 	} else if (f->at_limit && business->state == CHILD_BACKOFF) {
 		member_feed(business, CHILD_EV_LIMIT);
@@ -112,6 +112,13 @@ static void hold(struct family *f)
 		"clients are parked; an operator is to act (reforkctl resume)");
 	f->at_limit = true;
 	end_business(f);
+}
+
+void rungs_hold_again(struct family *f)
+{
+	stand_on(f, RF_RUNG_HOLD);
+	rf_log(RF_LOG_ERROR, "on hold again: what was tried has failed");
+	f->at_limit = true;
 }
 
 static void give_up(struct family *f)
@@ -183,6 +190,9 @@ void rungs_climb(struct family *f, struct process *dead)
 	struct ladder_facts facts = facts_of(f, dead);
 	enum rf_rung rung = ladder_rung(&facts);
 
+	dead->rung = rf_status_get(f->service->status->supervisor.rung);
+	if (f->at_limit) /* until an operator says so */
+		return;
 	dead->rung = rung;
 	f->died_in_recovery = ladder_in_recovery(&facts);
 	if (rung == RF_RUNG_VERIFY)

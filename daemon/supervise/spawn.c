@@ -158,6 +158,7 @@ void spawn_prepare(void)
 	for (int number = 1; number < NSIG; number++)
 		signal(number, SIG_DFL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* what write(2) says will do */
 }
 
 int spawn(struct service *s, const struct spawn *how, pid_t *pid, int *pidfd)

@@ -18,15 +18,19 @@
  *   U2  the code before stays loaded until the next
  *       upgrade has succeeded                             on_forward()
  *   U3  code that was not there when the arena was built,
- *       or has been away from it, builds in its children  forward(), back()
+ *       or has been away from it, builds in its children  set_lib()
  *   U4  after a change that failed no process is left
  *       that runs the code that failed                    clean()
  *
  * A migration is the business child's first act with the lease. Once that is
- * committed the code before comes back only if its own `migrate` takes it.
+ * committed the code before comes back only if its own `migrate` takes it; else
+ * what has died behind its migration stays.
  */
 #include "upgrade.h"
 
+#include "change.h"
+#include "daemon/memory.h"
+#include "runners.h"
 #include "spawn.h"
 #include "trial.h"
 
@@ -48,11 +52,6 @@ enum upgrade_step {
 	UPGRADE_BACK,	 /* or with the code before, */
 	UPGRADE_CLEAN,	 /* or because it runs what has failed */
 	UPGRADE_STEP_COUNT
-};
-
-/* The processes that run business code; 0: none. */
-struct runners {
-	pid_t business, standby;
 };
 
 struct upgrade {
@@ -85,21 +84,14 @@ static void tell(struct upgrade *u, const struct family_outcome *outcome)
 
 /* ---- what is forked ---- */
 
-static struct runners runners_now(struct upgrade *u)
-{
-	return (struct runners){
-		.business = u->status->business_pid,
-		.standby = u->status->standby_pid,
-	};
-}
-
 /* Children forked from now on run *lib. */
 static void set_lib(struct upgrade *u, const struct worker_lib *next)
 {
 	*u->lib = *next;
+	u->lib->build_here = true; /* U3 */
 	u->service->arena_conf.worker_name = u->lib->worker.name;
 	u->service->arena_conf.state_version = u->lib->worker.state_version;
-	u->others = runners_now(u);
+	u->others = runners_now(u->status);
 }
 
 static void swap(struct upgrade *u)
@@ -110,11 +102,6 @@ static void swap(struct upgrade *u)
 	u->before = now;
 }
 
-static bool is_one(pid_t pid, const struct runners *of)
-{
-	return pid && (pid == of->business || pid == of->standby);
-}
-
 /* ---- renewing ---- */
 
 static void on_renewed(void *arg, const struct family_outcome *outcome);
@@ -123,7 +110,9 @@ static int renew(struct upgrade *u)
 {
 	const struct family_done done = {on_renewed, u};
 
-	return family_renew_business(u->family, false, done);
+	return family_is_held(u->family)
+		       ? family_resume_anew(u->family, done)
+		       : family_renew_business(u->family, false, done);
 }
 
 /* From the loop, when the service serves: it may be between two children now.
@@ -135,10 +124,9 @@ static void renew_in_the_end(struct upgrade *u)
 
 static bool others_are_gone(struct upgrade *u)
 {
-	const struct runners now = runners_now(u);
+	const struct runners now = runners_now(u->status);
 
-	return !is_one(now.business, &u->others) &&
-	       !is_one(now.standby, &u->others);
+	return !runners_share(&now, &u->others);
 }
 
 static void on_retry(struct ev_loop *loop, ev_timer *w, int events)
@@ -162,9 +150,9 @@ static void on_retry(struct ev_loop *loop, ev_timer *w, int events)
  * processes that have run it all the time. */
 static void clean(struct upgrade *u, const struct runners *right)
 {
-	if (is_one(u->others.business, right))
+	if (runners_has(right, u->others.business))
 		u->others.business = 0;
-	if (is_one(u->others.standby, right))
+	if (runners_has(right, u->others.standby))
 		u->others.standby = 0;
 	u->step = UPGRADE_IDLE;
 	if (!u->others.business && !u->others.standby)
@@ -175,17 +163,17 @@ static void clean(struct upgrade *u, const struct runners *right)
 
 static bool may_begin(struct upgrade *u, struct fault *why)
 {
-	bool serves = family_serves(u->family);
+	bool ready = family_serves(u->family) || family_is_held(u->family);
 
-	if (u->step == UPGRADE_CLEAN && serves && ev_is_active(&u->retry) &&
+	if (u->step == UPGRADE_CLEAN && ready && ev_is_active(&u->retry) &&
 		others_are_gone(u)) {
 		ev_timer_stop(u->loop, &u->retry);
 		u->step = UPGRADE_IDLE;
 	}
-	if (u->step == UPGRADE_IDLE && serves)
+	if (u->step == UPGRADE_IDLE && ready)
 		return true;
 	fault_set(why, EX_OSERR, "%s",
-		serves ? "a change of code is under way" : NOT_SERVING);
+		ready ? "a change of code is under way" : NOT_SERVING);
 	return false;
 }
 
@@ -215,23 +203,12 @@ static void log_change(struct upgrade *u, const char *what,
 
 static bool can_go_back(const struct upgrade *u, struct fault *why)
 {
-	const struct rf_worker *then = &u->before.worker;
-
-	if (u->lib->worker.state_version == then->state_version ||
-		then->migrate)
-		return true;
-	fault_set(why, EX_CONFIG,
-		"the state is of version %u; %s %s needs version %u and has no "
-		"`migrate` to take it back",
-		u->lib->worker.state_version, then->name, then->version,
-		then->state_version);
-	return false;
+	return change_can_go_back(&u->lib->worker, &u->before.worker, why);
 }
 
 static void back(struct upgrade *u)
 {
 	swap(u);
-	u->lib->build_here = true;
 	u->step = UPGRADE_BACK;
 }
 
@@ -360,7 +337,20 @@ static void put_back(struct upgrade *u)
 static void on_failed(struct upgrade *u, const struct family_outcome *outcome)
 {
 	const struct runners right = u->others;
+	bool migrated = memory_state_version(u->service) ==
+			u->lib->worker.state_version;
+	struct fault why;
 
+	if (migrated && !can_go_back(u, &why)) {
+		u->step = UPGRADE_IDLE;
+		rf_log(RF_LOG_ERROR,
+			"upgrade to %s %s failed: %s; it stays: %s",
+			u->lib->worker.name, u->lib->worker.version,
+			outcome->why, why.text);
+		worker_unload(&u->older);
+		tell(u, outcome);
+		return;
+	}
 	rf_log(RF_LOG_ERROR, "upgrade to %s %s failed: %s; going on with %s",
 		u->lib->worker.name, u->lib->worker.version, outcome->why,
 		u->before.worker.version);
@@ -371,6 +361,8 @@ static void on_failed(struct upgrade *u, const struct family_outcome *outcome)
 
 static void on_forward(struct upgrade *u, const struct family_outcome *outcome)
 {
+	struct family_outcome noted = *outcome;
+
 	if (outcome->error) {
 		on_failed(u, outcome);
 		return;
@@ -379,13 +371,12 @@ static void on_forward(struct upgrade *u, const struct family_outcome *outcome)
 	worker_unload(&u->older);
 	rf_status_add(u->status->upgrades, 1);
 	log_change(u, "upgraded", u->before.worker.version, outcome);
-	if (strcmp(u->lib->path, u->configured))
-		rf_log(RF_LOG_WARNING,
-			"this daemon was started with %s: the next start loads "
-			"what refork.worker names then",
-			u->configured);
+	change_note(u->service, &u->before, u->configured, noted.note,
+		sizeof(noted.note));
+	if (*noted.note)
+		rf_log(RF_LOG_NOTICE, "upgrade: %s", noted.note);
 	start_canary(u, outcome->generation);
-	tell(u, outcome);
+	tell(u, &noted);
 }
 
 /* *fresh is loaded. */
@@ -397,7 +388,6 @@ static void forward(struct upgrade *u)
 	u->before = *u->lib;
 	set_lib(u, &u->fresh);
 	u->fresh = (struct worker_lib){0};
-	u->lib->build_here = true;
 	u->step = UPGRADE_FORWARD;
 	rc = renew(u);
 	if (!rc)
@@ -467,6 +457,13 @@ uint64_t upgrade_canary_ms(const struct upgrade *u)
 		return 0;
 	return (uint64_t)(ev_timer_remaining(u->loop, (ev_timer *)&u->canary) *
 			  1000);
+}
+
+bool upgrade_goes_back(const struct upgrade *u)
+{
+	struct fault why;
+
+	return u->before.handle && can_go_back(u, &why);
 }
 
 struct upgrade *upgrade_open(

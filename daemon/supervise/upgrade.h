@@ -35,4 +35,7 @@ void upgrade_on_crash(struct upgrade *u, const struct death *death);
 /* For the status: 0, or the ms until the canary time is over. */
 uint64_t upgrade_canary_ms(const struct upgrade *u);
 
+/* There is code before, and it can take the state as it is. */
+bool upgrade_goes_back(const struct upgrade *u);
+
 #endif

@@ -16,7 +16,8 @@
  *
  * Each arc out of GIVEN is one compare and exchange, so exactly one is gone
  * along: a process made for an order that was given up ends by itself before
- * it touches anything, and one that took its order is known here.
+ * it touches anything (and is collected with the next end of a child), and one
+ * that took its order is known here.
  */
 #include "vault.h"
 
@@ -37,15 +38,6 @@ static uint64_t load(const struct rf_order_shm *order)
 	return __atomic_load_n(&order->word, __ATOMIC_SEQ_CST);
 }
 
-/* A process made for an order that had been given up has ended at once. */
-static void reap_late(struct rf_order_shm *order)
-{
-	if (rf_order_state(order->word) == RF_ORDER_GIVEN_UP &&
-		rf_order_serial(order->word) == order->made >> 32)
-		waitpid((pid_t)order->made, NULL, WNOHANG);
-	order->made = 0;
-}
-
 /* Returns the order's word as it stands now. */
 static uint64_t give(
 	struct service *s, enum rf_order_kind kind, const struct spawn *how)
@@ -54,7 +46,6 @@ static uint64_t give(
 	uint64_t word = rf_order_word(
 		rf_order_serial(order->word) + 1, RF_ORDER_GIVEN, 0);
 
-	reap_late(order);
 	order->kind = kind;
 	order->scene = (uint32_t)(how->scene - s->status->scenes);
 	__atomic_store_n(&order->word, word, __ATOMIC_SEQ_CST);
@@ -84,9 +75,16 @@ static uint64_t await(struct rf_order_shm *order, uint64_t given)
 
 static int watch(pid_t child, pid_t *pid, int *pidfd)
 {
-	int fd = (int)syscall(SYS_pidfd_open, child, 0);
-	int error = errno;
+	siginfo_t info;
+	int fd, error;
 
+	/* A number out of memory that others write: only a child of ours is
+	 * ever watched, or killed. */
+	if (child <= 0 ||
+		waitid(P_PID, (id_t)child, &info, WEXITED | WNOHANG | WNOWAIT))
+		return -ETIMEDOUT;
+	fd = (int)syscall(SYS_pidfd_open, child, 0);
+	error = errno;
 	if (fd < 0) {
 		/* Nobody would hear of its end. */
 		kill(child, SIGKILL);

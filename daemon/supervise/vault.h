@@ -24,7 +24,7 @@
  *
  * how      its scene counts, the rest is the vault's
  * Returns  0 and the child's pid and pidfd; -ETIMEDOUT the vault did not
- *          answer (kill it: it will not any more), -EAGAIN, -ENOMEM it could
+ *          answer (if it does so again, kill it), -EAGAIN, -ENOMEM it could
  *          not fork */
 int vault_make_network(struct service *service, const struct spawn *how,
 	pid_t *pid, int *pidfd);

@@ -346,6 +346,21 @@ class Service:
         assert not self.strays(), f"left in state_dir: {self.strays()}"
         self.assert_log_clean()
 
+    def stop_on_hold(self):
+        """End it by SIGTERM while it is held: it keeps its state, which is
+        then removed."""
+        self.remember_pids()
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(PATIENCE_S)
+        self.process = None
+        assert code == EXIT_OK, f"exit status {code}:\n{self.log()}"
+        self.assert_no_process_left()
+        kept = self.segments()
+        assert f"refork-{self.name}" in [path.name for path in kept]
+        for path in kept:
+            path.unlink()
+        self.assert_log_clean()
+
     def kill9(self):
         """SIGKILL the supervisor, and wait for its children to follow."""
         self.remember_pids()

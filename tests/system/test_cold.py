@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: MIT
 """What becomes of state that no process survives (on_limit = cold, exit)."""
+import os
 import re
+import resource
+import signal
+from pathlib import Path
 
 import pytest
 from service import TEST_WORKER, wait_until
 
 
 def is_aside(path):
-    return re.search(r"\.damaged-\d{14}$", path.name)
+    return re.search(r"\.aside-\d{14}$", path.name)
 
 
 def aside(service):
@@ -39,23 +43,59 @@ def test_what_cannot_recover_goes_on_with_empty_state(trial):
     assert trial.status()["generation"] > generation + 1
     kept = aside(trial)
     assert len(kept) == 1
-    assert str(kept[0]) in trial.log(), "its path is logged"
+    assert f"mv {kept[0]} /dev/shm/refork-{trial.name}," in trial.log()
+    assert trial.status()["aside_count"] == 1
+    assert f"{trial.name}.aside-" in trial.control("doctor").stdout
+    assert "1 arena of earlier cold starts" in trial.control("status").stdout
     assert kept[0].stat().st_blocks > 0
     kept[0].unlink()
 
 
-def test_only_the_last_arena_is_kept_aside(trial):
-    make_hopeless(trial)
-    first = aside(trial)
+def cold_start_once_more(trial):
     before = len(trial.log())
     with trial.raw() as wire:
         wire.call("DIE-IN-TICKS")
     wait_until(lambda: "cold start" in trial.log()[before:], "once more")
     trial.control("wait", "--for", "ready", "--timeout", "20s")
-    second = aside(trial)
-    assert len(second) == 1
-    assert str(first[0]) in trial.log()[before:], "its removal is logged"
-    second[0].unlink()
+    return trial.log()[before:]
+
+
+def test_the_first_arenas_stay_aside_and_the_newest_makes_room(trial):
+    make_hopeless(trial)
+    for _ in range(2):
+        cold_start_once_more(trial)
+    three = aside(trial)
+    assert len(three) == 3
+    said = cold_start_once_more(trial)
+    kept = aside(trial)
+    assert len(kept) == 3
+    assert kept[:2] == three[:2]
+    assert f"removed {three[2]}" in said
+    for path in kept:
+        path.unlink()
+
+
+def test_an_arena_set_aside_is_taken_back_by_the_move_that_is_logged(service):
+    kv = service(restart_on_limit="cold", restart_burst=2)
+    with kv.raw() as wire:
+        wire.call("SET", "key", "value")
+    while "cold start" not in kv.log():
+        victim = kv.business_pid
+        os.kill(victim, signal.SIGSEGV)
+        wait_until(lambda: kv.find_child("business") not in (None, victim),
+                   "it is succeeded")
+    kv.control("wait", "--for", "ready", "--timeout", "20s")
+    with kv.raw() as wire:
+        assert wire.call("GET", "key") is None
+    moved = re.search(r"mv (\S+) (\S+), start", kv.log())
+    kept, = aside(kv)
+    assert moved[1] == str(kept)
+    kv.process.terminate()
+    assert kv.process.wait(20) == 0
+    os.rename(moved[1], moved[2])
+    kv.start()
+    with kv.raw() as wire:
+        assert wire.call("GET", "key") == b"value"
 
 
 def test_a_clean_stop_leaves_only_what_is_the_operators(trial):
@@ -77,6 +117,31 @@ def test_a_memfd_is_given_up_and_says_so(service):
         assert wire.call("COUNT") == 1
 
 
+def test_a_cold_start_that_failed_is_tried_again_at_the_operators_word(
+        service):
+    trial = service(refork_worker=TEST_WORKER, restart_on_limit="cold",
+                    restart_burst=2, arena_max="1G")
+    pid = trial.supervisor_pid
+    size, = re.findall(r"VmSize:\s+(\d+)",
+                       Path(f"/proc/{pid}/status").read_text())
+    before = resource.prlimit(pid, resource.RLIMIT_AS)
+    # What it has now, but for half of an arena.
+    resource.prlimit(pid, resource.RLIMIT_AS,
+                     ((int(size) << 10) - (512 << 20), before[1]))
+    with trial.raw() as wire:
+        wire.call("DIE-IN-TICKS")
+    wait_until(lambda: trial.status()["state"] == "held", "it is held")
+    refused = trial.control("resume", check=False)
+    assert refused.returncode == 1 and "no arena" in refused.stderr, refused
+    resource.prlimit(pid, resource.RLIMIT_AS, before)
+    trial.control("resume")
+    trial.control("wait", "--for", "ready", "--timeout", "20s")
+    with trial.raw() as wire:
+        assert wire.call("COUNT") == 1
+    for path in aside(trial):
+        path.unlink()
+
+
 def test_an_exit_at_the_limit_leaves_the_state_for_the_next_start(service):
     trial = service(refork_worker=TEST_WORKER, restart_on_limit="exit",
                     restart_burst=2)
@@ -87,3 +152,23 @@ def test_an_exit_at_the_limit_leaves_the_state_for_the_next_start(service):
     assert f"refork-{trial.name}" in [path.name for path in trial.segments()]
     for path in trial.segments():
         path.unlink()
+
+
+# ---- a planned stop ----
+
+def test_a_stop_says_that_it_releases_the_state(service):
+    kv = service()
+    kv.stop()
+    assert re.search(r"state of 16 MiB released \(arena.on_stop = release\)",
+                     kv.log())
+
+
+def test_a_stop_in_a_hold_keeps_the_state(service):
+    trial = service(refork_worker=TEST_WORKER, restart_burst=2)
+    with trial.raw() as wire:
+        for _ in range(5):
+            wire.call("COUNT")
+        wire.call("DIE-IN-TICKS")
+    wait_until(lambda: trial.status()["state"] == "held", "it is held")
+    trial.stop_on_hold()
+    assert "kept: the service was on hold" in trial.log()

@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from service import ReplyError, wait_until
+from service import ReplyError, is_alive, wait_until
 
 
 def crashes(kv):
@@ -58,6 +58,7 @@ def test_a_record_says_who_died_of_what_where_in_which_request(service):
         assert crash["reason"] == "address not mapped"
         assert crash["request"] == "DEBUG SEGFAULT"
         assert crash["request_attempt"] == attempt
+        assert crash["rung"] == (None, "roll_back", "quarantine")[attempt]
         assert crash["client"] == client
         assert crash["phase"] == "a request"
         assert "crash_segfault+0x" in crash["where"]
@@ -76,6 +77,21 @@ def test_a_record_says_who_died_of_what_where_in_which_request(service):
     assert table[1].split()[0] == "2" and table[2].split()[0] == "1"
     kv.wait_for_log(r'crash 2: business pid \d+ \(generation \d+\) SIGSEGV at'
                     r' 0x\w* in "DEBUG SEGFAULT" from ' + client)
+
+
+def test_each_record_names_its_own_successor(service):
+    kv = service()
+    wait_until(kv.standby_is_ready, "the standby is ready")
+    pids = kv.business_pid, kv.child_titled("standby")
+    os.kill(kv.supervisor_pid, signal.SIGSTOP)
+    with kv.raw() as wire:
+        wire.send("DEBUG", "SEGFAULT")
+        wait_until(lambda: not any(map(is_alive, pids)), "both are dead")
+        os.kill(kv.supervisor_pid, signal.SIGCONT)
+        assert isinstance(wire.read(), ReplyError)
+    crashed = {crash["generation"]: crash["successor_generation"] for crash
+               in (show(kv, crash_id) for crash_id in wait_for_crashes(kv, 2))}
+    assert crashed == {1: 2, 2: 3}
 
 
 def test_what_was_half_done_is_counted_and_an_abort_shows_its_caller(service):
@@ -179,6 +195,21 @@ def test_no_more_than_crash_keep_records_are_kept(service):
     assert [crash["id"] for crash in crashes(kv)] == [5, 4, 3]
     refused = kv.control("crash", "show", "2", check=False)
     assert refused.returncode == 1 and "no crash record 2" in refused.stderr
+
+
+@pytest.mark.parametrize("report", ["full", "brief"])
+def test_a_record_is_on_the_disk_before_the_daemon_ends(service, report):
+    kv = service(crash_report=report, arena_backend="memfd")
+    kill(kv, "business")
+    wait_for_crashes(kv, 1)
+    before = show(kv, 1)
+    kept = Path(kv.settings["refork_state_dir"]) / f"{kv.name}.crashes"
+    wait_until(kept.exists, "the record is kept")
+    kv.kill9()
+    for segment in kv.segments():
+        segment.unlink()
+    kv.start()
+    assert show(kv, 1) == before
 
 
 def test_a_brief_report_has_no_backtrace(service):

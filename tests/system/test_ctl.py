@@ -104,6 +104,24 @@ def test_a_wrong_command_line_is_told_from_a_refusal(daemon):
             "--for" in ran.stderr
 
 
+def test_a_command_that_is_half_there_or_misspelt_is_helped(daemon):
+    kv = daemon()
+    told = kv.control("quarantine", check=False).stderr
+    assert "list, show ID, release ID, drop ID" in told
+    assert "show ID" in kv.control("crash", check=False).stderr
+    assert "mean status?" in kv.control("statsu", check=False).stderr
+    assert "mean" not in kv.control("frobnicate", check=False).stderr
+
+
+def test_a_wrong_name_is_answered_with_those_that_run():
+    ran = reforkctl("-i", "no-such-one")
+    assert ran.returncode == NO_CONNECTION
+    assert re.fullmatch(
+        r"reforkctl: no daemon called 'no-such-one' \(connect to /\S+\.sock: "
+        r"No such file or directory\); (running: .*|none is running)\n",
+        ran.stderr)
+
+
 def test_without_a_daemon_each_command_says_so(daemon):
     kv = daemon()
     for command, (arguments, _) in RUNS.items():
@@ -123,7 +141,7 @@ def test_waiting_ends_in_time(service):
     ran = kv.control("wait", "--for", "generation=1000", "--timeout", "200ms",
                      check=False)
     assert ran.returncode == TIMEOUT
-    assert "not in time" in ran.stderr
+    assert ran.stderr.endswith("not in time, it is serving, generation 1\n")
 
 
 @pytest.mark.parametrize("arguments, role", [
@@ -193,6 +211,7 @@ def test_metrics_are_what_prometheus_reads(service):
             float(match[3])
     assert seen == set(typed)
     for name, kind in typed.items():
+        assert not name.endswith("_total_total")
         assert (kind == "counter") == name.endswith("_total"), name
 
 

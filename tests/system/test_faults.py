@@ -305,7 +305,8 @@ def migrate_crashes(p):
     p.client.goes_on()
 
 
-@row("an upgrade's `migrate` refuses", PAUSE, "the same", {"crashes": 1})
+@row("an upgrade's `migrate` refuses", PAUSE, "the old code goes on, `upgrade` "
+     "says why", {})
 def migrate_refuses(p):
     p.start()
     p.falls_ill("migrate.fail")
@@ -324,6 +325,51 @@ def new_code_crashes(p):
     p.wait_until_suffered("request.abort")
     wait_until(lambda: p.service.status()["rollbacks"] == 1, "it is back")
     p.client.goes_on()
+
+
+# ---- whose fault it is not ----
+
+@pytest.mark.parametrize("standby", [0, 1])
+def test_a_request_is_not_to_blame_for_what_the_operator_ends(
+        daemon, tmp_path, standby):
+    p = Patient(daemon, tmp_path, business_standby=standby,
+                business_heartbeat_timeout="30s")
+    try:
+        p.start()
+        p.falls_ill("request.block")
+        for _ in range(4):
+            if standby:
+                p.wait_for_standby()
+            p.service.control("restart", "business", "--now")
+        p.heal("request.block")
+        p.client.goes_on()
+        assert p.moved() == {"planned": 4}
+    finally:
+        p.client.ending.set()
+    p.client.end()
+    p.client.assert_saw(PAUSE)
+
+
+# ---- a ladder that is climbed while nobody looks ----
+
+@pytest.mark.parametrize("again", range(4))
+def test_a_child_that_dies_as_it_says_that_it_serves_counts_as_one_that_did(
+        daemon, tmp_path, again):
+    """On one processor the news of both often comes at once."""
+    p = Patient(daemon, tmp_path, restart_burst=3, quarantine_attempts=10,
+                wrapper=["taskset", "-c", "0"])
+    try:
+        p.start()
+        p.falls_ill("request.abort")
+        p.wait_for_state("held")
+        p.heal("request.abort")
+        assert p.service.status()["crashes"] == 6
+        p.service.control("resume")
+        p.client.goes_on()
+    finally:
+        p.client.ending.set()
+    p.client.end()
+    p.client.assert_saw(PAUSE)
 
 
 # ---- held by this table ----

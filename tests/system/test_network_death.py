@@ -140,6 +140,20 @@ def test_the_death_of_the_vault_costs_nothing(service):
             kill_often(kv, load, 0.3)
 
 
+def test_a_vault_that_stood_still_for_a_moment_has_kept_them(service):
+    kv = service(restart_delay="0")
+    with kv.raw() as wire:
+        wire.call("SET", "key", "value")
+        network, vault = kv.network_pid, kv.vault_pid
+        os.kill(vault, signal.SIGSTOP)
+        os.kill(network, signal.SIGKILL)
+        time.sleep(0.25)  # longer than the supervisor waits for it, once
+        os.kill(vault, signal.SIGCONT)
+        kv.wait_for_successor(network, "network")
+        assert wire.call("GET", "key") == b"value"
+        assert kv.vault_pid == vault
+
+
 def test_when_both_die_the_service_goes_on_with_new_connections(service):
     kv = service(restart_delay="0")
     with kv.raw() as wire:

@@ -3,6 +3,7 @@
 """
 import json
 import os
+import re
 import signal
 import stat
 from pathlib import Path
@@ -197,6 +198,8 @@ def test_a_client_that_goes_on_killing_is_kept_out_for_a_while(service):
     with kv.raw() as wire:
         assert b"refused for a while" in wire.read_to_end()
     assert kv.status()["clients_banned"] >= 1
+    kv.wait_for_log("refusing 127.0.0.1 for 2 s: 3 of its requests ended")
+    assert re.search("refused +[1-9]", kv.control("status").stdout)
     with kv.raw(unix=True) as wire:  # another address: this user's
         assert wire.call("PING") == b"PONG"
 

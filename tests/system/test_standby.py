@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import time
+from datetime import datetime
 
 import pytest
 from service import TEST_WORKER, ReplyError, wait_until
@@ -175,12 +176,12 @@ def test_a_reload_ends_and_begins_the_standby(service):
     wait_for_standby(kv)
     kv.configure(business_standby=0)
     kv.control("reload")
-    wait_until(lambda: kv.status()["standby_pid"] == 0, "it has ended")
+    wait_until(lambda: kv.status()["standby_pid"] is None, "it has ended")
     with kv.raw() as wire:
         os.kill(business(kv), signal.SIGKILL)
         assert wire.call("INCR", "n") == 1
     time.sleep(0.2)
-    assert kv.status()["standby_pid"] == 0
+    assert kv.status()["standby_pid"] is None
     kv.configure(business_standby=1)
     kv.control("reload")
     wait_for_standby(kv)
@@ -258,7 +259,7 @@ def test_a_full_window_is_verified_and_the_next_one_is_held(service):
         wait_until(lambda: kv.status()["state"] == "held", "it is held")
         wire.send("GET", "key")     # parked
         time.sleep(0.3)
-        assert kv.status()["standby_pid"] == 0
+        assert kv.status()["standby_pid"] is None
         kv.control("resume")
         assert wire.read() == b"value"
     assert kv.status()["rung_hold"] == 1
@@ -290,7 +291,7 @@ def test_a_full_window_can_lead_to_an_empty_state(service):
         assert wire.call("GET", "key") is None
         assert wire.call("INCR", "n") == 1
     assert kv.status()["rung_cold"] == 1
-    aside = [path for path in kv.segments() if "damaged" in path.name]
+    aside = [path for path in kv.segments() if ".aside-" in path.name]
     assert len(aside) == 1
     aside[0].unlink()
 
@@ -304,3 +305,38 @@ def test_a_crash_in_tick_is_verified_and_never_loops_tightly(service):
     assert trial.status()["rung_verify"] >= 1
     assert re.search(r"next try in \d+ ms", trial.log()) or \
         trial.status()["crashes"] <= 21
+    trial.stop_on_hold()
+
+
+def seconds_between(service, one, other):
+    """Of the last time that the log says each."""
+    def last(text):
+        line = [line for line in service.log().splitlines() if text in line][-1]
+        return datetime.fromisoformat(line.split()[0].rstrip("Z"))
+    return (last(other) - last(one)).total_seconds()
+
+
+def test_takeovers_do_not_put_off_the_next_standby(service):
+    kv = service(restart_burst=100)
+    with kv.raw() as wire:
+        for count in range(1, 10):
+            wait_until(kv.standby_is_ready, "a standby is ready")
+            os.kill(kv.business_pid, signal.SIGKILL)
+            assert wire.call("INCR", "count") == count
+    wait_until(kv.standby_is_ready, "a standby is ready")
+    assert seconds_between(kv, "standby: up -> backoff (took over)",
+                           "standby: backoff -> starting") < 0.3
+
+
+def test_a_death_is_one_line_for_the_operator(service):
+    kv = service(log_level="info")
+    wait_until(kv.standby_is_ready, "a standby is ready")
+    before = len(kv.log())
+    with kv.raw() as wire:
+        os.kill(kv.business_pid, signal.SIGSEGV)
+        wire.call("PING")
+    kv.wait_for_log("crash 1: ")
+    wait_until(kv.standby_is_ready, "a standby is ready")
+    lines = [line for line in kv.log()[before:].splitlines()
+             if "supervisor[" in line]
+    assert len(lines) == 1, lines

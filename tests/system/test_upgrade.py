@@ -210,6 +210,97 @@ def test_code_that_does_not_come_up_leaves_the_old_one(swap, name):
         assert version(wire) == "2"
 
 
+def test_code_that_dies_behind_its_migration_leaves_the_old_state(swap):
+    running = swap("swap_2")
+    with running.raw() as wire:
+        ran = running.control("upgrade", worker("swap_migrated_dies"),
+                              check=False)
+        assert ran.returncode == 1, ran
+        assert wire.call("COUNT") == COUNTED + 1
+        assert version(wire) == "2"
+
+
+def test_a_refusal_is_no_crash_and_says_what_the_new_code_said(swap):
+    running = swap()
+    ran = running.control("upgrade", worker("swap_migrate_refuses"),
+                          check=False)
+    assert ran.returncode == 1
+    assert re.search(r"migrate of swap migrate_refuses, state version 2, on "
+                     r"state version 1: ", ran.stderr), ran
+    assert "No child processes" not in ran.stderr + running.log()
+    status = running.status()
+    assert status["crashes"] == status["last_crash_id"] == 0
+    assert status["canary_ms"] == 0
+
+
+def test_what_the_next_start_loads_is_said(swap):
+    running = swap()
+    hint = f"the ini still names {worker('swap_1')}: a restart of the daemon"
+    assert hint in running.control("upgrade", worker("swap_2")).stdout
+    running.configure(refork_worker=worker("swap_1"))
+    assert hint not in running.control("upgrade", worker("swap_1")).stdout
+    running.configure(refork_worker=worker("swap_2"))
+    assert hint not in running.control("upgrade", worker("swap_2")).stdout
+
+
+def test_the_same_code_is_called_so(swap, tmp_path):
+    running = swap()
+    again = tmp_path / "again.so"
+    shutil.copy(worker("swap_1"), again)
+    assert "the same code" in running.control("upgrade", again).stdout
+    assert "the same" not in running.control("upgrade",
+                                             worker("swap_2")).stdout
+
+
+def test_no_way_back_is_promised_where_there_is_none(swap):
+    running = swap()
+    said = running.control("upgrade", worker("swap_3")).stdout
+    assert "by itself" not in said
+    assert "cannot go back: swap 1 has no `migrate` for state version 2" in said
+    assert "cannot go back" in running.control("status").stdout
+
+
+# ---- on hold ----
+
+@pytest.fixture
+def held(service):
+    """Held by a request that kills its code, and the wire that waits."""
+    running = service(refork_worker=worker("swap_request_dies"),
+                      restart_burst=2, quarantine_attempts=10)
+    with running.raw() as wire:
+        wire.send("COUNT")
+        wait_until(lambda: running.status()["state"] == "held", "it is held")
+        yield running, wire
+    if running.process and running.status()["state"] == "held":
+        running.control("resume", check=False)
+
+
+def test_new_code_leads_out_of_a_hold(held):
+    running, wire = held
+    said = running.control("upgrade", worker("swap_2")).stdout
+    assert "request_dies -> 2" in said
+    assert wire.read() == 1
+    status = running.status()
+    assert status["state"] == "serving"
+    assert status["rung_name"] == "none"
+    assert "all whole, serving again" in running.log()
+
+
+def test_new_code_that_fails_leaves_the_hold_as_it_was(held):
+    running, wire = held
+    crashes = running.status()["crashes"]
+    for name in ["swap_migrate_refuses", "swap_migrate_dies"]:
+        ran = running.control("upgrade", worker(name), check=False)
+        assert ran.returncode == 1, ran
+        assert "ladder" not in ran.stderr, "only its own words"
+        status = running.status()
+        assert status["state"] == "held"
+        assert status["rung_name"] == "hold"
+    assert running.status()["crashes"] == crashes + 1
+    running.control("upgrade", worker("swap_2"))
+    assert wire.read() == 1
+
+
 # ---- back ----
 
 def test_a_crash_in_the_canary_time_brings_the_old_code_back(swap):

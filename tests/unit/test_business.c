@@ -96,10 +96,13 @@ static void new_code_migrates_and_builds_or_changes_nothing(void **state)
 	worker.state_version = 2;
 	pid = start_child((struct rf_child){.build_here = true});
 	assert_int_equal(exit_of(wait_child(pid)), RF_CHILD_EXIT_CODE);
+	assert_non_null(strstr(status->business.refusal,
+		"state version 2, on state version 1: "));
 	worker.build = build_says;
 	worker.migrate = migrate_says;
 	pid = start_child((struct rf_child){.build_here = true});
 	UNTIL(rf_status_get(status->business.serving_pid) == pid);
+	assert_string_equal(status->business.refusal, "");
 	assert_int_equal(told->migrated_from, 1);
 	assert_int_equal(told->built, 1);
 	assert_int_equal(trial->number, 11);

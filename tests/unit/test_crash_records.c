@@ -26,6 +26,7 @@ static void a_record_says_what_happened_and_how_it_went_on(void **unused)
 {
 	struct death death = death_by_segv(812);
 	struct rf_takeover takeover = takeover_at(1999020);
+	char text[CRASH_WORDS_BYTES];
 
 	(void)unused;
 	set_scene(812);
@@ -39,7 +40,45 @@ static void a_record_says_what_happened_and_how_it_went_on(void **unused)
 	assert_int_equal(record.to_lease_us, 20);
 	assert_int_equal(record.rollback_us, 20);
 	assert_int_equal(record.to_serving_us, 1080 - 1000);
-	assert_string_equal(crash_reason(&record), "address not mapped");
+	assert_string_equal(crash_reason(&record, text), "address not mapped");
+}
+
+static void who_sent_the_signal_is_named(void **unused)
+{
+	struct death death = death_by_segv(812);
+	char text[CRASH_WORDS_BYTES];
+
+	(void)unused;
+	set_scene(812);
+	scene->code = SI_USER;
+	scene->sender_pid = 4711;
+	compose(&record, &death, NULL);
+	assert_string_equal(crash_reason(&record, text), "sent by pid 4711");
+	death.cause = RF_CRASH_HANG;
+	compose(&record, &death, NULL);
+	assert_string_equal(crash_reason(&record, text), "by the watchdog");
+	death.scene = &service.status->scenes[1];
+	compose(&record, &death, NULL);
+	assert_string_equal(crash_reason(&record, text), "by the watchdog");
+	death.cause = RF_CRASH_ITSELF;
+	compose(&record, &death, NULL);
+	assert_string_equal(crash_reason(&record, text), "");
+}
+
+static void what_became_of_the_request_is_told(void **unused)
+{
+	struct death death = death_by_segv(812);
+
+	(void)unused;
+	set_scene(812);
+	death.rung = RF_RUNG_ROLL_BACK;
+	compose(&record, &death, NULL);
+	assert_string_equal(
+		crash_answer(&record), "rolled back, request run again");
+	record.rung = RF_RUNG_QUARANTINE;
+	assert_string_equal(
+		crash_answer(&record), "rolled back, request quarantined");
+	assert_string_equal(crash_rung(&record), "quarantine");
 }
 
 static void without_a_scene_time_counts_from_when_it_was_noticed(void **unused)
@@ -228,6 +267,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_record_says_what_happened_and_how_it_went_on),
+		TEST(who_sent_the_signal_is_named),
+		TEST(what_became_of_the_request_is_told),
 		TEST(without_a_scene_time_counts_from_when_it_was_noticed),
 		TEST(a_standby_faster_than_the_news_has_no_time_to_the_lease),
 		TEST(nobody_took_over),

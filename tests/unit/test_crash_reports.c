@@ -64,14 +64,60 @@ static void every_record_of_a_burst_becomes_complete(void **unused)
 	check(show(8, REPORT_TEXT), " crash_here+0x4");
 }
 
+static bool is_kept(const struct rf_crash_ring *before, uint64_t id)
+{
+	static struct rf_crash_ring kept;
+
+	memset(&kept, 0, sizeof(kept));
+	return ring_file_load(service.conf, &kept) == 0 &&
+	       ring_find(&kept, id) &&
+	       !memcmp(ring_find(&kept, id), ring_find(before, id),
+		       sizeof(struct rf_crash));
+}
+
+/* As a power cut would leave it: nothing is closed. */
+static void await_file(uint64_t id)
+{
+	int64_t until_ms = rf_monotonic_ms() + WAIT_MS;
+
+	while (!is_kept(&service.status->crashes, id)) {
+		assert_true(rf_monotonic_ms() < until_ms);
+		ev_run(loop, EVRUN_NOWAIT);
+		usleep(10000);
+	}
+}
+
+static void a_complete_record_is_brought_to_the_disk(void **unused)
+{
+	(void)unused;
+	crash_here(9);
+	await_file(1);
+	crash_here(10);
+	crash_here(11);
+	await_file(3);
+	assert_true(is_kept(&service.status->crashes, 1));
+	assert_true(is_kept(&service.status->crashes, 2));
+}
+
+static void so_is_a_brief_one(void **unused)
+{
+	(void)unused;
+	service.conf->crash.report = CONF_REPORT_BRIEF;
+	crash_here(9);
+	await_file(1);
+}
+
 static void kill_reporter(void)
 {
+	char path[64];
+	FILE *children;
 	pid_t pid = 0;
 
-	for (pid_t p = 1; p < 1 << 22 && !pid; p++)
-		if (crashes_owns(crashes, p))
-			pid = p;
-	assert_int_not_equal(pid, 0);
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+	children = fopen(path, "re");
+	assert_non_null(children);
+	assert_int_equal(fscanf(children, "%d", &pid), 1);
+	fclose(children);
 	kill(pid, SIGKILL);
 }
 
@@ -83,6 +129,26 @@ static void a_killed_reporter_leaves_a_complete_record(void **unused)
 	await_report(1);
 	check(show(1, REPORT_TEXT),
 		"(no backtrace: the reporting process: killed by SIGKILL)");
+}
+
+/* The segment is mapped by every child. */
+static void what_a_mad_child_writes_over_a_record_is_no_harm(void **unused)
+{
+	struct rf_crash_ring *ring = &service.status->crashes;
+
+	(void)unused;
+	crash_here(9);
+	crash_here(10);
+	await_report(1);
+	await_report(2);
+	memset(ring_slot(ring, 1), 0xaa, sizeof(struct rf_crash));
+	ring_slot(ring, 1)->id = 1;
+	memset(ring_slot(ring, 2)->text, 'x', RF_CRASH_TEXT_BYTES);
+	check(list(REPORT_TEXT), "     2  ");
+	assert_null(strstr(said, "     1  "));
+	ring->last_id = UINT64_MAX;
+	list(REPORT_JSON);
+	ring->last_id = 2;
 }
 
 /* ---- on_crash_exec ---- */
@@ -149,8 +215,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_process_adds_the_backtrace),
+		TEST(a_complete_record_is_brought_to_the_disk),
+		TEST(so_is_a_brief_one),
 		TEST(every_record_of_a_burst_becomes_complete),
 		TEST(a_killed_reporter_leaves_a_complete_record),
+		TEST(what_a_mad_child_writes_over_a_record_is_no_harm),
 		TEST(the_program_gets_the_record),
 		TEST(the_program_is_run_even_when_the_reporter_was_killed),
 	};

@@ -60,14 +60,14 @@ static int die_by(void *arg)
 	void (*die)(void);
 
 	memcpy(&die, arg, sizeof(die));
-	rf_scene_arm(scene, NULL);
+	rf_scene_arm(scene, NULL, -1);
 	outer(die);
 	return 1;
 }
 
 static int die_deep(void *arg)
 {
-	rf_scene_arm(scene, NULL);
+	rf_scene_arm(scene, NULL, -1);
 	descend(*(int *)arg);
 	return 1;
 }

@@ -68,30 +68,53 @@ static void its_content_is_kept_under_another_name(void **unused)
 	(void)unused;
 	aside_put(&service);
 	assert_int_equal(count_of(""), 0);
-	assert_int_equal(count_of(".damaged-*"), 1);
+	assert_int_equal(count_of(".aside-*"), 1);
 	assert_int_equal(service.arena.fd, -1);
 }
 
-static void only_the_last_one_is_kept(void **unused)
+static void earlier_ones_stay(void **unused)
 {
 	(void)unused;
-	touch(".damaged-20200101000000");
-	touch(".damaged-20200101000001");
+	touch(".aside-20200101000000");
+	touch(".aside-20200101000001");
+	assert_int_equal(aside_count(&service), 2);
 	aside_put(&service);
-	assert_int_equal(count_of(".damaged-*"), 1);
-	assert_int_equal(count_of(".damaged-2020*"), 0);
+	assert_int_equal(count_of(".aside-*"), 3);
+}
+
+/* The first is the one that was served longest. */
+static void the_newest_of_three_makes_room(void **unused)
+{
+	(void)unused;
+	touch(".aside-20200101000000");
+	touch(".aside-20200101000001");
+	touch(".aside-20200101000002");
+	aside_put(&service);
+	assert_int_equal(count_of(".aside-*"), 3);
+	assert_int_equal(count_of(".aside-20200101000000"), 1);
+	assert_int_equal(count_of(".aside-20200101000001"), 1);
+	assert_int_equal(count_of(".aside-20200101000002"), 0);
+}
+
+static void two_within_a_second_are_two(void **unused)
+{
+	(void)unused;
+	aside_put(&service);
+	assert_int_equal(rf_segment_create(&service.arena), 0);
+	aside_put(&service);
+	assert_int_equal(count_of(".aside-*"), 2);
 }
 
 static void what_is_not_ours_is_left_alone(void **unused)
 {
 	(void)unused;
-	touch(".damaged-by-me");
-	touch(".damaged-202001010000001");
-	touch("2.damaged-20200101000000");
+	touch(".aside-by-me");
+	touch(".aside-202001010000001");
+	touch("2.aside-20200101000000");
 	aside_put(&service);
-	assert_int_equal(count_of(".damaged-by-me"), 1);
-	assert_int_equal(count_of(".damaged-202001010000001"), 1);
-	assert_int_equal(count_of("2.damaged-*"), 1);
+	assert_int_equal(count_of(".aside-by-me"), 1);
+	assert_int_equal(count_of(".aside-202001010000001"), 1);
+	assert_int_equal(count_of("2.aside-*"), 1);
 }
 
 static void going_on_comes_before_keeping(void **unused)
@@ -113,7 +136,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		story(its_content_is_kept_under_another_name),
-		story(only_the_last_one_is_kept),
+		story(earlier_ones_stay),
+		story(the_newest_of_three_makes_room),
+		story(two_within_a_second_are_two),
 		story(what_is_not_ours_is_left_alone),
 		story(going_on_comes_before_keeping),
 	};

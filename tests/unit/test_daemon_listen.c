@@ -118,6 +118,49 @@ static void a_leftover_socket_is_replaced(void **unused)
 	listener_close(&next);
 }
 
+static mode_t mode_under(mode_t mask)
+{
+	mode_t before = umask(mask);
+	struct listener l;
+	struct stat st;
+
+	open_ok(&l, where);
+	assert_int_equal(umask(before), mask);
+	assert_int_equal(stat(path, &st), 0);
+	listener_close(&l);
+	return st.st_mode & 07777;
+}
+
+static void the_umask_decides_who_may_connect(void **unused)
+{
+	(void)unused;
+	assert_int_equal(mode_under(0077), 0700);
+	assert_int_equal(mode_under(0007), 0770);
+	assert_int_equal(mode_under(0), 0777);
+}
+
+static void a_socket_is_never_wider_than_asked_for(void **unused)
+{
+	mode_t before = umask(0);
+	struct fault fault;
+	struct listener l;
+	struct stat st;
+
+	(void)unused;
+	assert_int_equal(listener_open_unix(
+				 &l, "control socket ", path, 0600, 4, &fault),
+		0);
+	umask(before);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(listener_open_unix(&l, "control socket ", "/nowhere/s",
+				 0600, 4, &fault),
+		EX_OSERR);
+	assert_string_equal(fault.text,
+		"control socket /nowhere/s: No such file or directory");
+	unlink(path);
+}
+
 static void another_file_is_not_touched(void **unused)
 {
 	int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
@@ -152,6 +195,8 @@ int main(void)
 		cmocka_unit_test(the_socket_file_goes_with_its_listener),
 		cmocka_unit_test(a_live_socket_is_not_touched),
 		cmocka_unit_test(a_leftover_socket_is_replaced),
+		cmocka_unit_test(the_umask_decides_who_may_connect),
+		cmocka_unit_test(a_socket_is_never_wider_than_asked_for),
 		cmocka_unit_test(another_file_is_not_touched),
 		cmocka_unit_test(a_successors_file_is_not_removed),
 	};

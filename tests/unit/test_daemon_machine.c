@@ -8,6 +8,8 @@
 #include "daemon/machine.c"
 #include "daemon/memory.c"
 
+#include <signal.h>
+
 #include "load_conf.h" /* last: it has names of its own */
 
 static struct service service = {.conf = &conf};
@@ -91,7 +93,60 @@ static void a_directory_that_cannot_be_made_is_found(void **unused)
 	f = find("runtime_dir", false);
 	assert_int_equal(f.verdict, MACHINE_PROBLEM);
 	assert_non_null(strstr(f.fix, "/etc/passwd"));
-	assert_int_equal(find("state_dir", false).verdict, MACHINE_ADVICE);
+	assert_int_equal(find("state_dir", false).verdict, MACHINE_PROBLEM);
+}
+
+static void a_disk_that_is_full_is_found(void **unused)
+{
+	struct rlimit before, none = {0};
+
+	(void)unused;
+	load("[refork]\nstate_dir = /tmp/refork-none/state\n");
+	assert_int_equal(find("state_dir", false).verdict, MACHINE_FINE);
+	assert_int_equal(access("/tmp/refork-none", F_OK), -1);
+	getrlimit(RLIMIT_FSIZE, &before);
+	none.rlim_max = before.rlim_max;
+	signal(SIGXFSZ, SIG_IGN);
+	setrlimit(RLIMIT_FSIZE, &none);
+	assert_int_equal(write_there("/tmp"), -EFBIG);
+	setrlimit(RLIMIT_FSIZE, &before);
+}
+
+static void a_program_that_cannot_be_run_is_found(void **unused)
+{
+	struct machine_finding f;
+
+	(void)unused;
+	load("");
+	assert_int_equal(find("on_crash_exec", false).verdict, MACHINE_FINE);
+	load("[crash]\non_crash_exec = /bin/sh\n");
+	assert_int_equal(find("on_crash_exec", false).verdict, MACHINE_FINE);
+	load("[crash]\non_crash_exec = /none\n");
+	f = find("on_crash_exec", false);
+	assert_int_equal(f.verdict, MACHINE_PROBLEM);
+	assert_non_null(strstr(f.fix, "/none: No such file"));
+	load("[crash]\non_crash_exec = /etc/passwd\n");
+	assert_int_equal(find("on_crash_exec", false).verdict, MACHINE_PROBLEM);
+	load("[crash]\non_crash_exec = /tmp\n");
+	assert_int_equal(find("on_crash_exec", false).verdict, MACHINE_PROBLEM);
+}
+
+static void a_listener_for_all_the_world_is_worth_a_warning(void **unused)
+{
+	struct machine_finding f;
+
+	(void)unused;
+	load("[network]\nlisten = 127.0.0.1:1\nlisten = [::1]:1\n"
+	     "listen = unix:/tmp/x\nlisten = localhost:1\n");
+	assert_int_equal(find("exposure", false).verdict, MACHINE_FINE);
+	load("[network]\nlisten = 127.0.0.1:1\nlisten = 0.0.0.0:1\n");
+	f = find("exposure", false);
+	assert_int_equal(f.verdict, MACHINE_WARNING);
+	assert_non_null(strstr(f.fix, "0.0.0.0:1: no AUTH"));
+	load("[network]\nlisten = [::]:1\n[business]\n"
+	     "allow_crash_test = yes\n");
+	f = find("exposure", false);
+	assert_non_null(strstr(f.fix, "allow_crash_test"));
 }
 
 static void core_files_that_are_not_written_are_advice(void **unused)
@@ -111,6 +166,10 @@ int main(void)
 		cmocka_unit_test(descriptors_that_are_too_few_are_found),
 		cmocka_unit_test(an_arena_that_finds_no_room_is_found),
 		cmocka_unit_test(a_directory_that_cannot_be_made_is_found),
+		cmocka_unit_test(a_disk_that_is_full_is_found),
+		cmocka_unit_test(a_program_that_cannot_be_run_is_found),
+		cmocka_unit_test(
+			a_listener_for_all_the_world_is_worth_a_warning),
 		cmocka_unit_test(core_files_that_are_not_written_are_advice),
 	};
 

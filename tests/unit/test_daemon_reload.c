@@ -25,6 +25,13 @@ static struct rf_status_shm status;
 static struct service service;
 static char report[4096];
 
+static uint64_t trimmed_to;
+
+void quarantine_trim(const struct service *s)
+{
+	trimmed_to = s->conf->quarantine.keep;
+}
+
 static int begin(void **unused)
 {
 	(void)unused;
@@ -34,7 +41,6 @@ static int begin(void **unused)
 	service.conf = conf_create();
 	service.channel.bell_network = eventfd(0, EFD_NONBLOCK);
 	service.channel.bell_business = eventfd(0, EFD_NONBLOCK);
-	service.channel.request.large_max_bytes = 64 << 20;
 	snprintf(service.lib.path, sizeof(service.lib.path), "/w/two.so");
 	return options_load(&options, service.conf, stderr);
 }
@@ -135,13 +141,12 @@ static void core_dumps_follow_with_the_next_fork(void **unused)
 	assert_non_null(strstr(report, "forked from now on"));
 }
 
-static void a_larger_request_than_there_is_room_for_is_told(void **unused)
+static void what_exceeds_a_smaller_quarantine_goes_at_once(void **unused)
 {
 	(void)unused;
-	assert_int_equal(reload_with("[network]\nmax_request = 128M\n"), 0);
-	assert_non_null(strstr(report, "up to 64 MiB now"));
-	assert_int_equal(reload_with("[network]\nmax_request = 32M\n"), 0);
-	assert_null(strstr(report, "MiB now"));
+	trimmed_to = UINT64_MAX;
+	assert_int_equal(reload_with("[quarantine]\nkeep = 1\n"), 0);
+	assert_int_equal(trimmed_to, 1);
 }
 
 /* A reload writes it under the eyes of the children. */
@@ -190,7 +195,7 @@ int main(void)
 		story(an_error_anywhere_changes_nothing_at_all),
 		story(another_worker_waits_for_an_upgrade),
 		story(core_dumps_follow_with_the_next_fork),
-		story(a_larger_request_than_there_is_room_for_is_told),
+		story(what_exceeds_a_smaller_quarantine_goes_at_once),
 		cmocka_unit_test(what_a_reload_writes_is_one_aligned_store),
 		cmocka_unit_test(every_effect_has_its_key),
 	};

@@ -30,6 +30,10 @@ static void an_exit_code_is_named(void **unused)
 	check_words(CLD_EXITED, RF_CHILD_EXIT_ASKED, "exited with 0");
 	check_words(CLD_EXITED, RF_CHILD_EXIT_START,
 		"exited with 69: it could not start");
+	check_words(CLD_EXITED, RF_CHILD_EXIT_CODE,
+		"exited with 67: its code cannot run the state");
+	check_words(CLD_EXITED, RF_CHILD_EXIT_DAMAGED,
+		"exited with 66: verify found the state damaged");
 }
 
 static void a_signal_is_named(void **unused)

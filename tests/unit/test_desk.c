@@ -324,7 +324,7 @@ static void a_tick_runs_when_it_is_due_and_not_before(void **state)
 	assert_int_equal(ticks, 3);
 	desk.tick_at_ms = rf_now_ms();
 	waits = 0;
-	desk_sleep(&desk); /* does not: a tick is due at once */
+	desk_sleep(&desk, DESK_SLEEP_MS); /* does not: a tick is due at once */
 	assert_int_equal(waits, 0);
 }
 
@@ -332,10 +332,10 @@ static void it_sleeps_only_when_nothing_waits(void **state)
 {
 	(void)state;
 	desk_tick(&desk);
-	desk_sleep(&desk);
+	desk_sleep(&desk, DESK_SLEEP_MS);
 	assert_int_equal(waits, 1);
 	open_conn(ANN);
-	desk_sleep(&desk);
+	desk_sleep(&desk, DESK_SLEEP_MS);
 	assert_int_equal(waits, 1);
 	assert_int_equal(channel.shm->request.consumer_sleeps, 0);
 }

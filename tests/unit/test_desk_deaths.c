@@ -44,7 +44,7 @@ static int serve(void *for_ever)
 		if (done == 0 && for_ever == NULL)
 			break;
 		if (done == 0)
-			desk_sleep(&desk);
+			desk_sleep(&desk, DESK_SLEEP_MS);
 	} while (true);
 	rf_lease_give();
 	return 0;

@@ -173,6 +173,21 @@ static void lines_of_every_length_end_once(void **state)
 	}
 }
 
+static void say_an_error_and_more(void)
+{
+	rf_log(RF_LOG_ERROR, "slot %d is of version %d", 3, 2);
+	rf_log(RF_LOG_WARNING, "going on");
+}
+
+static void the_last_error_is_remembered(void **state)
+{
+	(void)state;
+	listen_to(say_an_error_and_more);
+	assert_string_equal(rf_log_last_error(), "slot 3 is of version 2");
+	rf_log_identify("kv", "business", 7);
+	assert_string_equal(rf_log_last_error(), "");
+}
+
 static void say_without_stderr(void)
 {
 	close(STDERR_FILENO);
@@ -212,6 +227,7 @@ int main(void)
 		TEST(levels_have_names),
 		TEST(a_long_line_is_cut_and_still_a_line),
 		TEST(lines_of_every_length_end_once),
+		TEST(the_last_error_is_remembered),
 		TEST(logging_leaves_errno_alone),
 		TEST(a_failed_check_ends_the_process),
 	};

@@ -158,11 +158,11 @@ static bool step(pid_t pid)
 static void a_commit_that_is_decided_is_finished(void **state)
 {
 	struct desk *desk = desk_of();
-	bool seen_undone = false;
+	bool seen_undone = false, done = false;
 	int status;
 
 	(void)state;
-	for (int more = 0; more < 12; more++) {
+	for (int more = 0; !done; more++) {
 		pid_t pid;
 
 		memset(desk, 0, sizeof(*desk));
@@ -174,6 +174,7 @@ static void a_commit_that_is_decided_is_finished(void **state)
 			assert_true(step(pid));
 		for (int i = 0; i < more; i++)
 			step(pid);
+		done = !desk->moves.armed;
 		kill(pid, SIGKILL);
 		waitpid(pid, &status, 0);
 		seen_undone |= !is_whole(&desk->buffers[0]) ||

@@ -3,6 +3,7 @@
 #include "suite.h"
 #include "worker/network/offenders.h"
 #include <arpa/inet.h>
+#include <refork/log.h>
 #include <sys/socket.h>
 
 #define LIMIT  3
@@ -221,5 +222,6 @@ int main(void)
 		TEST(a_crowd_does_not_wash_a_ban_away),
 	};
 
+	rf_log_set_level(RF_LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -171,6 +171,52 @@ static void connections_that_kill_whoever_resumes_them_are_dropped(void **state)
 	dismiss(&c);
 }
 
+#define BIG_BYTES ((size_t)512 << 10)
+#define BIG_COUNT 24 /* more than the sockets take */
+#define PIPELINED (CONN_UNANSWERED_HIGH + 40)
+
+static void hear_big(int fd)
+{
+	static char big[BIG_BYTES];
+
+	for (int i = 0; i < BIG_COUNT; i++)
+		assert_int_equal(
+			recv(fd, big, BIG_BYTES, MSG_WAITALL), BIG_BYTES);
+}
+
+static void a_slow_reader_whose_requests_wait_is_resumed(void **state)
+{
+	static char big[BIG_BYTES];
+	struct company c;
+	uint64_t conn;
+	int fd;
+
+	(void)state;
+	assemble(&c);
+	conn = meet(&c.stage, &fd);
+	for (int i = 0; i < PIPELINED; i++)
+		say(fd, "PING\r\n");
+	for (int i = 0; i < CONN_UNANSWERED_HIGH; i++)
+		expect_request(&c.stage, "PING");
+	for (int i = 0; i < BIG_COUNT; i++)
+		post_bytes(&c.stage, conn, RF_MSG_REPLY, 0, big, sizeof(big));
+	for (int i = 0; i < 5; i++)
+		succeed(&c);
+	hear_big(fd);
+	for (int i = BIG_COUNT; i < CONN_UNANSWERED_HIGH; i++) {
+		reply(&c.stage, conn, "+\r\n");
+		hear(fd, "+\r\n");
+	}
+	for (int i = CONN_UNANSWERED_HIGH; i < PIPELINED; i++) {
+		expect_request(&c.stage, "PING");
+		reply(&c.stage, conn, "+\r\n");
+		hear(fd, "+\r\n");
+	}
+	exchange(&c, fd, conn);
+	close(fd);
+	dismiss(&c);
+}
+
 static size_t vault_descriptors(const struct company *c)
 {
 	char path[64];
@@ -183,6 +229,35 @@ static size_t vault_descriptors(const struct company *c)
 		count++;
 	closedir(dir);
 	return count;
+}
+
+/* Up to the limit, as when there are more clients than descriptors. */
+static void connections_outlive_a_death_without_a_spare_descriptor(void **state)
+{
+	struct company c;
+	struct rlimit limit;
+	uint64_t conn;
+	int fd, waiting[16];
+
+	(void)state;
+	assemble(&c);
+	conn = meet(&c.stage, &fd);
+	limit.rlim_cur = limit.rlim_max = vault_descriptors(&c) + 2;
+	prlimit(c.vault, RLIMIT_NOFILE, &limit, NULL);
+	prlimit(c.network, RLIMIT_NOFILE, &limit, NULL);
+	for (int i = 0; i < 16; i++)
+		waiting[i] = dial(&c.stage);
+	usleep(50 * 1000);
+	while (has_message(&c.stage))
+		expect_message(&c.stage, RF_MSG_OPEN);
+	for (int i = 0; i < 3; i++) {
+		succeed(&c);
+		exchange(&c, fd, conn);
+	}
+	for (int i = 0; i < 16; i++)
+		close(waiting[i]);
+	close(fd);
+	dismiss(&c);
 }
 
 static size_t front_backed(const struct company *c)
@@ -231,6 +306,9 @@ int main(void)
 			a_vault_that_does_not_answer_makes_nobody_later),
 		cmocka_unit_test(
 			connections_that_kill_whoever_resumes_them_are_dropped),
+		cmocka_unit_test(a_slow_reader_whose_requests_wait_is_resumed),
+		cmocka_unit_test(
+			connections_outlive_a_death_without_a_spare_descriptor),
 		cmocka_unit_test(deaths_leave_no_descriptor_and_no_memory),
 	};
 

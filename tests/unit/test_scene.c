@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <scene.h>
 #include <status.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 
 #define MARK UINT64_C(0x5ca1ab1e0ddba115)
@@ -116,7 +117,7 @@ static int die(void *arg)
 	volatile uint64_t mark = MARK;
 
 	setrlimit(RLIMIT_STACK, &small);
-	rf_scene_arm(&shared->scene, NULL);
+	rf_scene_arm(&shared->scene, NULL, -1);
 	way->die();
 	shared->after = mark;
 	return 0;
@@ -185,7 +186,7 @@ static void open_the_page(struct rf_crash_scene *scene)
 static int write_where_it_soon_is_allowed(void *unused)
 {
 	(void)unused;
-	rf_scene_arm(&shared->scene, open_the_page);
+	rf_scene_arm(&shared->scene, open_the_page, -1);
 	*(volatile int *)closed = 1;
 	shared->after = 1;
 	return 0;
@@ -211,7 +212,7 @@ static void note_the_count(struct rf_crash_scene *scene)
 static int count_for_ever(void *unused)
 {
 	(void)unused;
-	rf_scene_arm(&shared->scene, note_the_count);
+	rf_scene_arm(&shared->scene, note_the_count, -1);
 	__atomic_store_n(&shared->ready, true, __ATOMIC_RELEASE);
 	do
 		++*(volatile uint64_t *)&shared->after;
@@ -240,7 +241,7 @@ static void a_spinning_process_stops_where_the_signal_hits_it(void **state)
 static int sleep_for_ever(void *unused)
 {
 	(void)unused;
-	rf_scene_arm(&shared->scene, NULL);
+	rf_scene_arm(&shared->scene, NULL, -1);
 	__atomic_store_n(&shared->ready, true, __ATOMIC_RELEASE);
 	nap_us(100000000);
 	shared->after = 1;
@@ -281,7 +282,7 @@ static int die_among_signals(void *unused)
 	sigfillset(&action.sa_mask);
 	sigaction(SIGUSR1, &action, NULL);
 	sigaction(SIGHUP, &action, NULL);
-	rf_scene_arm(&shared->scene, send_others);
+	rf_scene_arm(&shared->scene, send_others, -1);
 	abort();
 }
 
@@ -304,7 +305,7 @@ static void fault(struct rf_crash_scene *scene)
 static int die_twice(void *unused)
 {
 	(void)unused;
-	rf_scene_arm(&shared->scene, fault);
+	rf_scene_arm(&shared->scene, fault, -1);
 	abort();
 }
 
@@ -318,7 +319,7 @@ static void a_crash_in_the_handler_is_the_end(void **state)
 static int let_a_fork_die(void *unused)
 {
 	(void)unused;
-	rf_scene_arm(&shared->scene, NULL);
+	rf_scene_arm(&shared->scene, NULL, -1);
 	return signal_of(run_child((int (*)(void *))(void *)abort, NULL));
 }
 
@@ -342,7 +343,7 @@ static int die_in_many_threads(void *unused)
 	pthread_t thread;
 
 	(void)unused;
-	rf_scene_arm(&shared->scene, NULL);
+	rf_scene_arm(&shared->scene, NULL, -1);
 	pthread_barrier_init(&barrier, NULL, 4);
 	for (int i = 0; i < 4; i++)
 		pthread_create(&thread, NULL, abort_in_a_thread, &barrier);
@@ -361,6 +362,26 @@ static void threads_that_die_together_leave_one_scene(void **state)
 		assert_int_not_equal(shared->scene.tid, pid);
 		assert_int_equal(shared->scene.signal, SIGABRT);
 	}
+}
+
+static int ring_and_die(void *bell)
+{
+	rf_scene_arm(&shared->scene, NULL, *(const int *)bell);
+	abort();
+}
+
+/* Whoever hears it need not wait for the core dump. */
+static void a_bell_rings_once_all_is_described(void **state)
+{
+	int bell = eventfd(0, EFD_CLOEXEC);
+	pid_t pid = fork_child(ring_and_die, &bell);
+	uint64_t rings;
+
+	(void)state;
+	assert_int_equal(read(bell, &rings, sizeof rings), sizeof rings);
+	assert_int_equal(shared->scene.complete, pid);
+	wait_child(pid);
+	close(bell);
 }
 
 static void a_copy_ends_where_the_memory_ends(void **state)
@@ -395,6 +416,7 @@ int main(void)
 		TEST(a_crash_in_the_handler_is_the_end),
 		TEST(a_fork_of_it_dies_without_a_word),
 		TEST(threads_that_die_together_leave_one_scene),
+		TEST(a_bell_rings_once_all_is_described),
 		TEST(a_copy_ends_where_the_memory_ends),
 	};
 

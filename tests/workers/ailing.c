@@ -55,7 +55,7 @@ static int do_abort(const char *path)
 
 static int do_segv(const char *path)
 {
-	static volatile int *volatile nowhere;
+	volatile int *volatile nowhere = (volatile int *)64;
 
 	(void)path;
 	*nowhere = 0;

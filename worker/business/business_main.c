@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #define LEASE_WAIT_US 5000000
+#define SETTLE_MS     2 /* after it began to serve */
 
 static volatile sig_atomic_t asked_to_stop;
 
@@ -113,7 +114,9 @@ static int lock_lease(const struct rf_child *self)
 	return lease;
 }
 
-/* What a new process owes itself, once nobody waits for it. */
+/* What a new process owes itself and the supervisor, once the first replies
+ * have gone their way: the processes that carry them may want this
+ * processor. */
 static void settle(const struct rf_child *self)
 {
 	struct rf_status_business *mine = &self->status->business;
@@ -139,16 +142,23 @@ static void settle(const struct rf_child *self)
 			"mm holder: clone: %s; recovery from the next crash "
 			"will be slower",
 			strerror(-error));
+	rf_bell_ring(self->bell_supervisor);
 }
 
 /* Until SIGTERM and nothing waits, or until told to leave, or -EBADMSG. */
 static int serve(struct desk *desk)
 {
 	struct rf_status_business *mine = &desk->status->business;
+	int64_t settle_at_ms = desk->now_ms + SETTLE_MS;
+	bool settled = false;
 	int done = 0;
 
 	while (!desk_is_to_leave(desk)) {
 		rf_status_add(mine->rounds, 1);
+		if (rf_unlikely(!settled) && desk->now_ms >= settle_at_ms) {
+			settle(desk->self);
+			settled = true;
+		}
 		done = desk_round(desk);
 		if (done < 0)
 			break;
@@ -158,7 +168,7 @@ static int serve(struct desk *desk)
 			continue;
 		if (desk->stopping)
 			break;
-		desk_sleep(desk);
+		desk_sleep(desk, settled ? DESK_SLEEP_MS : SETTLE_MS);
 	}
 	return done;
 }
@@ -185,7 +195,6 @@ _Noreturn static __attribute__((noinline)) void run(const struct rf_child *self)
 	prepare(self, &desk, &epoll);
 	takeover_run(&desk, lock_lease(self));
 	error = desk_round(&desk);
-	settle(self);
 	if (error >= 0)
 		error = serve(&desk);
 	if (error == -EBADMSG) {

@@ -7,6 +7,9 @@
  * code any more (H4): from the moment it has given the lease it only stores
  * into the scene, which is its own, and dies.
  *
+ * The bell then tells the supervisor, who lets a successor in while this
+ * process writes its core.
+ *
  * That holds for the one thread that runs this. So the lease stays where it is
  * when there are others, and also when the signal did not hit the business
  * thread, or hit it before the lease was whole (lease.c, L2).
@@ -51,5 +54,5 @@ static void add_work(struct rf_crash_scene *scene)
 int crash_arm(const struct rf_child *the_self)
 {
 	self = the_self;
-	return rf_scene_arm(self->scene, add_work);
+	return rf_scene_arm(self->scene, add_work, self->bell_supervisor);
 }

@@ -32,7 +32,7 @@
 
 #define ROUND_MESSAGES 256 /* until replies are shown with a bell */
 #define SHOW_MESSAGES  16  /* until they are shown without one */
-#define TICK_MS	       100
+#define TICK_MS	       DESK_SLEEP_MS
 /* Deaths that putting a request aside may cost. */
 #define PUT_ASIDE_TRIES 2
 
@@ -163,7 +163,14 @@ static int work_watched(struct job *job)
 
 static void show_replies(struct desk *desk, bool bell)
 {
-	if (rf_ring_publish(&desk->channel->reply.ring, MINE->reply_pos, bell))
+	bool ring = rf_ring_publish(
+		&desk->channel->reply.ring, MINE->reply_pos, bell);
+
+	if (bell && desk->owes_bell) {
+		ring = true;
+		desk->owes_bell = false;
+	}
+	if (ring)
 		rf_bell_ring(desk->channel->bell_network);
 }
 
@@ -229,7 +236,7 @@ int desk_round(struct desk *desk)
 		if (done % SHOW_MESSAGES == SHOW_MESSAGES - 1)
 			show_replies(desk, false);
 	}
-	if (done > 0)
+	if (done > 0 || desk->owes_bell)
 		show_all(desk);
 	return error < 0 ? error : done;
 }
@@ -258,18 +265,18 @@ void desk_tick(struct desk *desk)
 	show_all(desk);
 }
 
-void desk_sleep(struct desk *desk)
+void desk_sleep(struct desk *desk, int at_most_ms)
 {
 	struct rf_ring *ring = &desk->channel->request.ring;
-	int64_t until_ms = TICK_MS;
+	int64_t until_ms = at_most_ms;
 
 	desk->now_ms = rf_now_ms();
 	rf_status_set(desk->status->business.heartbeat_ms, rf_monotonic_ms());
 	reply_trim();
 	if (desk->worker->tick != NULL)
 		until_ms = desk->tick_at_ms - desk->now_ms;
-	if (until_ms > TICK_MS)
-		until_ms = TICK_MS; /* the clock was set back */
+	if (until_ms > at_most_ms)
+		until_ms = at_most_ms; /* or the clock was set back */
 	if (until_ms > 0 && rf_ring_sleep(ring, MINE->request_pos))
 		desk->wait(desk, (int)until_ms);
 	rf_ring_awake(ring);
@@ -310,14 +317,19 @@ static bool is_new_channel(const struct desk *desk)
 
 void desk_bind(struct desk *desk)
 {
+	uint64_t shown = desk->channel->reply.ring.shm->head;
+
 	reply_init(desk);
 	desk->now_ms = rf_now_ms();
 	if (is_new_channel(desk))
 		return;
-	show_all(desk);
+	/* Replies that wait for nothing else are not kept waiting. */
+	show_replies(desk, shown != MINE->reply_pos);
+	release_requests(desk);
 	/* A predecessor may have taken the sleeper's flag down and died before
-	 * it rang. */
-	rf_bell_ring(desk->channel->bell_network);
+	 * it rang. Once is enough, and with the first replies: whoever is woken
+	 * too early takes a processor. */
+	desk->owes_bell = true;
 }
 
 int desk_open(struct desk *desk, size_t clients_max)

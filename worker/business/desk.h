@@ -41,6 +41,7 @@ struct desk {
 	int64_t now_ms; /* Unix time at the last look */
 	int64_t tick_at_ms;
 	bool stopping;
+	bool owes_bell; /* to the network child, with the next replies */
 
 	/* Block until the bell rings or `wait_ms` pass (-1: no limit). Sets
 	 * `stopping` when asked to end. */
@@ -95,8 +96,10 @@ int desk_round(struct desk *desk);
 /* Run the worker's tick when it is due. */
 void desk_tick(struct desk *desk);
 
-/* Sleep until there is something to do. */
-void desk_sleep(struct desk *desk);
+/* Sleep until there is something to do, at most so long; a heartbeat comes
+ * every DESK_SLEEP_MS. */
+#define DESK_SLEEP_MS 100
+void desk_sleep(struct desk *desk, int at_most_ms);
 
 /* ---- ahead.c ---- */
 

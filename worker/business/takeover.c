@@ -18,6 +18,7 @@
 #include <poll.h>
 #include <refork/log.h>
 #include <refork/tx.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -45,6 +46,29 @@ static void wait_for_threads(const struct rf_child *self)
 		;
 }
 
+/* The last holder was at this message when the supervisor ended it for
+ * another's sake: that attempt does not count. Not when it has died by itself
+ * before that: then the lease was given. */
+static bool is_blameless(const struct rf_child *self)
+{
+	const struct rf_status_shm *st = self->status;
+	uint32_t phase = rf_status_get(st->business.phase);
+	int32_t last = rf_status_get(st->business.takeover.pid);
+
+	return last != 0 && last == rf_status_get(st->supervisor.spent_pid) &&
+	       RF_SUPER->lease_of_dying == 0 &&
+	       (phase == RF_PHASE_REQUEST || phase == RF_PHASE_CONNECTION);
+}
+
+static void forgive(void)
+{
+	struct rf_desk *desk = &RF_SUPER->desk;
+
+	if (desk->attempt >> 8 == desk->request_pos &&
+		(desk->attempt & 255) != 0)
+		desk->attempt--;
+}
+
 /* What the last holder left in the words that are now ours. */
 static void begin_words(const struct rf_child *self, int lease)
 {
@@ -62,6 +86,7 @@ static void begin_words(const struct rf_child *self, int lease)
 	rf_status_set(note->was_standby, self->standby ? 1 : 0);
 	rf_status_set(note->verified, 0);
 	rf_status_set(note->rolled_back_at_us, 0);
+	mine->refusal[0] = '\0';
 	memset(&note->request, 0, sizeof note->request);
 }
 
@@ -93,6 +118,10 @@ static void verify(const struct rf_child *self)
 	set_phase(self, RF_PHASE_VERIFY);
 	if (rf_arena_check() != 0 ||
 		(self->worker->verify != NULL && self->worker->verify() != 0)) {
+		snprintf(self->status->business.refusal,
+			sizeof self->status->business.refusal,
+			"verify: the state is damaged: %s",
+			rf_log_last_error());
 		rf_log(RF_LOG_ERROR, "verify: the state is damaged; this "
 				     "process does not serve it");
 		_exit(RF_CHILD_EXIT_DAMAGED);
@@ -103,12 +132,17 @@ static void verify(const struct rf_child *self)
 _Noreturn static void refuse_state(
 	const struct rf_child *self, const char *what, int error)
 {
-	rf_log(RF_LOG_ERROR,
-		"%s: %s of worker %s %s, state version %u, on state version "
-		"%u: %s; the state is as it was",
-		what, what, self->worker->name, self->worker->version,
-		self->worker->state_version, RF_SUPER->state_version,
-		strerror(-error));
+	const struct rf_worker *worker = self->worker;
+	const char *said = rf_log_last_error(); /* its own words */
+	char *refusal = self->status->business.refusal;
+	size_t bytes = sizeof self->status->business.refusal;
+
+	snprintf(refusal, bytes,
+		"%s of %s %s, state version %u, on state version %u: %s%s%s%s",
+		what, worker->name, worker->version, worker->state_version,
+		RF_SUPER->state_version, strerror(-error), *said ? " (" : "",
+		said, *said ? ")" : "");
+	rf_log(RF_LOG_ERROR, "%s; the state is as it was", refusal);
 	_exit(RF_CHILD_EXIT_CODE);
 }
 
@@ -170,16 +204,18 @@ static void announce(const struct rf_child *self)
 	__atomic_store_n(
 		&mine->takeover.serving_at_us, now_us, __ATOMIC_RELEASE);
 	__atomic_store_n(&mine->serving_pid, getpid(), __ATOMIC_RELEASE);
-	rf_bell_ring(self->bell_supervisor);
 }
 
 void takeover_run(struct desk *desk, int lease)
 {
 	const struct rf_child *self = desk->self;
+	bool blameless = is_blameless(self);
 	int error;
 
 	begin_words(self, lease);
 	roll_back(self, lease);
+	if (blameless)
+		forgive();
 	if (self->verify)
 		verify(self);
 	if (self->build_here)

@@ -187,8 +187,8 @@ static void linger(struct net *net, struct conn *conn)
 		conn_close(net, conn);
 		return;
 	}
-	set_state(conn, CONN_LINGERING);
 	conn->active_at_ms = net->now_ms;
+	set_state(conn, CONN_LINGERING);
 	net->lingering_count++;
 	conn_rearm(net, conn);
 }

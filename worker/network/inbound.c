@@ -14,6 +14,8 @@
  *                                                   lane_large_is_busy()
  *   I4  memory grows with what has arrived, never with what was announced
  *                                                   buffer_reserve()
+ *   I5  what one read brought is pushed by one commit: requests, input used
+ *       up and errors owed                          commit()
  */
 #include "network.h"
 #include <errno.h>
@@ -26,6 +28,9 @@
 
 #define READ_BYTES_MIN ((size_t)16 << 10)
 #define READ_BYTES_MAX ((size_t)256 << 10)
+
+/* Of messages that one commit pushes, about. */
+#define BATCH_BYTES (RF_RING_BYTES / 8)
 
 /* Lengths travel as uint32_t. */
 #define REQUEST_BYTES_MAX ((size_t)UINT32_MAX / 2)
@@ -47,17 +52,27 @@ static enum step await(struct net *net, struct conn *conn, enum conn_flag what)
 	return STEP_WAIT;
 }
 
-static bool is_choked(const struct conn *conn)
+static bool is_choked(const struct conn *conn, const struct inbox *in)
 {
-	return conn->unanswered >= CONN_UNANSWERED_HIGH ||
+	return conn->unanswered + in->pushed >= CONN_UNANSWERED_HIGH ||
 	       buffer_used(&conn->out) > CONN_UNSENT_HIGH_BYTES;
 }
 
-/* Stage that the request is no longer part of the input. */
-static void consume(struct net *net, struct inbox *in)
+static const uint8_t *first_byte(const struct inbox *in)
 {
-	journal_set(&net->front->journal, &in->buf->start,
-		in->buf->start + in->req.bytes);
+	return in->buf->bytes + in->buf->start + in->done;
+}
+
+static size_t bytes_left(const struct inbox *in)
+{
+	return buffer_used(in->buf) - in->done;
+}
+
+/* The request is no longer part of the input. */
+static void consume(struct inbox *in)
+{
+	in->done += in->req.bytes;
+	codec_request_reset(&in->req);
 }
 
 /* The large area cannot be backed with memory: this request fails. */
@@ -74,9 +89,7 @@ static enum step refuse(struct net *net, struct conn *conn, struct inbox *in,
 	if (conn_owe(net, conn,
 		    "OOM no memory to pass on a request of this size"))
 		return STEP_FAILED;
-	consume(net, in);
-	journal_commit(&net->front->journal);
-	codec_request_reset(&in->req);
+	consume(in);
 	return STEP_REFUSED;
 }
 
@@ -88,10 +101,9 @@ static enum step push_large(struct net *net, struct conn *conn,
 
 	if (rc)
 		return refuse(net, conn, in, bytes, rc);
-	codec_payload_write(
-		lane->large, &in->req, in->buf->bytes + in->buf->start);
+	codec_payload_write(lane->large, &in->req, first_byte(in));
 	lane_push(net, msg, RF_MSG_REQUEST, RF_MSG_LARGE, conn->id, bytes);
-	net->large_until = net->front->request_at + msg->ring_bytes;
+	net->large_until = net->request_at;
 	net->large_untrimmed = true;
 	return STEP_ON;
 }
@@ -99,8 +111,7 @@ static enum step push_large(struct net *net, struct conn *conn,
 static enum step push_small(struct net *net, struct conn *conn,
 	struct inbox *in, struct rf_msg *msg, size_t bytes)
 {
-	codec_payload_write((uint8_t *)(msg + 1), &in->req,
-		in->buf->bytes + in->buf->start);
+	codec_payload_write((uint8_t *)(msg + 1), &in->req, first_byte(in));
 	lane_push(net, msg, RF_MSG_REQUEST, 0, conn->id, bytes);
 	return STEP_ON;
 }
@@ -113,7 +124,7 @@ static enum step push_request(
 	struct rf_msg *msg;
 	enum step step;
 
-	if (is_choked(conn))
+	if (is_choked(conn, in))
 		return await(net, conn, CONN_AWAITS_DRAIN);
 	if (large && (lane_large_is_busy(net) ||
 			     !lane_is_next(net, &net->large_waiters)))
@@ -125,12 +136,8 @@ static enum step push_request(
 		     : push_small(net, conn, in, msg, bytes);
 	if (step != STEP_ON)
 		return step;
-	journal_set(
-		&net->front->journal, &conn->unanswered, conn->unanswered + 1);
-	consume(net, in);
-	lane_commit(net);
-	net->unanswered++;
-	codec_request_reset(&in->req);
+	in->pushed++;
+	consume(in);
 	return STEP_ON;
 }
 
@@ -143,17 +150,15 @@ static enum step give_up(struct net *net, struct conn *conn, struct inbox *in)
 		return STEP_FAILED;
 	journal_set(journal, &conn->marks, conn->marks | CONN_LINGERS);
 	journal_set(journal, &conn->state, CONN_FINISHING);
-	journal_set(journal, &in->buf->start, in->buf->end);
-	journal_commit(journal);
+	in->done += bytes_left(in);
 	return STEP_BROKEN;
 }
 
 /* One request: parse it, push it. */
 static enum step advance(struct net *net, struct conn *conn, struct inbox *in)
 {
-	enum codec_result got =
-		net->codec->parse(&in->req, in->buf->bytes + in->buf->start,
-			buffer_used(in->buf), &net->limits);
+	enum codec_result got = net->codec->parse(
+		&in->req, first_byte(in), bytes_left(in), &net->limits);
 
 	if (got == CODEC_MORE)
 		return STEP_MORE;
@@ -161,9 +166,7 @@ static enum step advance(struct net *net, struct conn *conn, struct inbox *in)
 		return give_up(net, conn, in);
 	if (in->req.argc)
 		return push_request(net, conn, in);
-	consume(net, in);
-	journal_commit(&net->front->journal);
-	codec_request_reset(&in->req);
+	consume(in);
 	return STEP_ON;
 }
 
@@ -223,12 +226,33 @@ static int tidy(
 	return rc;
 }
 
+/* All that was done counts, in one commit. */
+static void commit(struct net *net, struct conn *conn, struct inbox *in)
+{
+	struct journal *journal = &net->front->journal;
+
+	if (in->pushed)
+		journal_set(journal, &conn->unanswered,
+			conn->unanswered + in->pushed);
+	if (in->done)
+		journal_set(
+			journal, &in->buf->start, in->buf->start + in->done);
+	lane_commit(net);
+	net->unanswered += in->pushed;
+	in->pushed = 0;
+	in->done = 0;
+}
+
 static void run(struct net *net, struct conn *conn, struct inbox *in)
 {
 	enum step step = STEP_ON;
 
-	while (step == STEP_ON && buffer_used(in->buf))
+	while (step == STEP_ON && bytes_left(in)) {
 		step = advance(net, conn, in);
+		if (net->request_at - net->front->request_at > BATCH_BYTES)
+			commit(net, conn, in);
+	}
+	commit(net, conn, in);
 	if (tidy(net, conn, in, step))
 		close_for_memory(net, conn);
 	else if (step == STEP_BROKEN)
@@ -337,6 +361,8 @@ static bool take_leave(struct net *net, struct conn *conn)
 
 void inbound_continue(struct net *net, struct conn *conn)
 {
+	if (conn->flags & CONN_AWAITS)
+		return; /* it comes when its turn has come */
 	if (conn->state == CONN_SERVING && conn->inbox) {
 		run(net, conn, conn->inbox);
 	} else if (conn->state == CONN_SERVING) {

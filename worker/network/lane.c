@@ -2,8 +2,8 @@
 /* lane.c -- the producer's end of the request ring.
  *
  * Messages are written behind the private head, which outlives this process:
- * one commit moves it, together with what else the message makes true. The
- * public head follows at the end of the round.
+ * one commit moves it behind all that was written, together with what else the
+ * messages make true. The public head follows at the end of the round.
  */
 #include "network.h"
 #include <stdio.h>
@@ -35,8 +35,9 @@ void lane_init(struct net *net)
 {
 	/* What a predecessor pushed and did not show is shown first. */
 	net->request_shown = ring_of(net)->shm->head;
+	net->request_at = net->front->request_at;
 	/* A predecessor's large request may still stand there. */
-	net->large_until = net->front->request_at;
+	net->large_until = net->request_at;
 	net->large_untrimmed = true;
 	lane_publish(net);
 }
@@ -54,11 +55,10 @@ struct rf_msg *lane_room(struct net *net, size_t payload_bytes)
 	if (!lane_is_next(net, &net->room_waiters))
 		return NULL;
 	if (need > net->request_room)
-		net->request_room =
-			rf_ring_room(ring_of(net), net->front->request_at);
+		net->request_room = rf_ring_room(ring_of(net), net->request_at);
 	if (need > net->request_room)
 		return NULL;
-	return rf_ring_slot(ring_of(net), net->front->request_at);
+	return rf_ring_slot(ring_of(net), net->request_at);
 }
 
 void lane_push(struct net *net, struct rf_msg *msg, enum rf_msg_type type,
@@ -71,16 +71,20 @@ void lane_push(struct net *net, struct rf_msg *msg, enum rf_msg_type type,
 	msg->flags = (uint16_t)flags;
 	msg->conn_id = conn_id;
 	msg->payload_bytes = payload_bytes;
-	journal_set(&net->front->journal, &net->front->request_at,
-		net->front->request_at + need);
+	net->request_at += need;
 	net->request_room -= need;
 }
 
 void lane_commit(struct net *net)
 {
-	journal_commit(&net->front->journal);
+	struct front *front = net->front;
+
+	if (net->request_at != front->request_at)
+		journal_set(
+			&front->journal, &front->request_at, net->request_at);
+	journal_commit(&front->journal);
 	/* The other side may begin on a big batch before it is complete. */
-	if (net->front->request_at - net->request_shown > RF_RING_BYTES / 2)
+	if (front->request_at - net->request_shown > RF_RING_BYTES / 2)
 		show(net, false);
 }
 
@@ -100,10 +104,9 @@ bool lane_notice(
 bool lane_large_is_busy(struct net *net)
 {
 	const struct rf_ring *ring = ring_of(net);
-	uint64_t waiting =
-		ring->size - rf_ring_room(ring, net->front->request_at);
+	uint64_t waiting = ring->size - rf_ring_room(ring, net->request_at);
 
-	return waiting > net->front->request_at - net->large_until;
+	return waiting > net->request_at - net->large_until;
 }
 
 bool lane_may_sleep(struct net *net)
@@ -114,7 +117,7 @@ bool lane_may_sleep(struct net *net)
 	if (net->front->owes_reset || !TAILQ_EMPTY(&net->room_waiters))
 		need = RF_RING_BYTES / 2;
 	if (!TAILQ_EMPTY(&net->large_waiters)) {
-		uint64_t behind = net->front->request_at - net->large_until;
+		uint64_t behind = net->request_at - net->large_until;
 
 		if (!lane_large_is_busy(net))
 			return false;
@@ -122,7 +125,7 @@ bool lane_may_sleep(struct net *net)
 			need = RF_RING_BYTES - behind;
 	}
 	return need == SIZE_MAX ||
-	       rf_ring_wait_room(ring_of(net), net->front->request_at, need);
+	       rf_ring_wait_room(ring_of(net), net->request_at, need);
 }
 
 void lane_trim(struct net *net)

@@ -45,7 +45,10 @@ static int set_tcp(int fd, uint64_t keepalive_ms)
 	int idle_s = (int)(keepalive_ms / 1000);
 	int probe_s = idle_s / KEEPALIVE_PROBES;
 
-	if (set(fd, IPPROTO_TCP, TCP_NODELAY, 1))
+	/* Urgent bytes are bytes: what is skipped unseen cannot be counted by
+	 * a successor (sock.c). */
+	if (set(fd, IPPROTO_TCP, TCP_NODELAY, 1) ||
+		set(fd, SOL_SOCKET, SO_OOBINLINE, 1))
 		return -1;
 	if (keepalive_ms == 0)
 		return set(fd, SOL_SOCKET, SO_KEEPALIVE, 0);

@@ -66,7 +66,10 @@ enum conn_mark {	   /* what outlives this process */
 
 /* Input that did not end with a whole request, or has to wait. */
 struct inbox {
-	struct buffer *buf; /* from the first byte of `req` on */
+	struct buffer *buf;
+	/* In a run, not committed yet: */
+	size_t done;	 /* bytes used up; `req` begins behind them */
+	uint32_t pushed; /* requests */
 	struct codec_request req;
 	struct inbox *next_free;
 };
@@ -124,7 +127,8 @@ struct net {
 
 	/* lane.c: producer of the request ring */
 	uint64_t request_shown; /* public head */
-	size_t request_room;	/* known to be free behind front->request_at */
+	uint64_t request_at;	/* behind all messages, committed or not */
+	size_t request_room;	/* known to be free behind request_at */
 	uint64_t large_until;	/* the large area is free once tail is here */
 	bool large_untrimmed;
 	bool resuming; /* those who waited for room go on */
@@ -220,13 +224,13 @@ bool lane_is_next(const struct net *net, const struct conn_list *waiters);
 /* Room for a message with that payload in the ring, or NULL. */
 struct rf_msg *lane_room(struct net *net, size_t payload_bytes);
 /* The payload stands behind lane_room()'s head, or in the large area: write the
- * head, and stage that the message is pushed. */
+ * head. The message is pushed by the next lane_commit(). */
 void lane_push(struct net *net, struct rf_msg *msg, enum rf_msg_type type,
 	enum rf_msg_flag flags, uint64_t conn_id, size_t payload_bytes);
 /* The same for a message that is only text. False: no room. */
 bool lane_notice(
 	struct net *net, enum rf_msg_type type, uint64_t id, const char *text);
-/* It counts now, with all that was staged. */
+/* What was pushed counts now, with all that is staged in front->journal. */
 void lane_commit(struct net *net);
 /* Busy from the push of its message until the public tail has passed it. */
 bool lane_large_is_busy(struct net *net);

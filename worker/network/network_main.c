@@ -59,6 +59,7 @@ static int init(struct net *net, const struct rf_child *self)
 	net->codec = codec_find(conf_get(self->conf, "network.codec"));
 	net->now_ms = net->progress_at_ms = rf_monotonic_ms();
 	net->conf_serial = rf_status_get(self->status->supervisor.conf_serial);
+	net->refused_told = net->status->clients_refused;
 	if (!net->codec)
 		return -ENOENT;
 	raise_fd_limit(net);
@@ -268,7 +269,7 @@ _Noreturn void network_main(const struct rf_child *self)
 	/* The vault that made this process may have been one itself. */
 	memset(&net, 0, sizeof(net));
 	rf_segment_close(self->arena);
-	rc = self->scene ? rf_scene_arm(self->scene, NULL) : 0;
+	rc = self->scene ? rf_scene_arm(self->scene, NULL, -1) : 0;
 	if (rc)
 		rf_log(RF_LOG_WARNING,
 			"network child: crash handler: %s; a crash will be "

@@ -11,12 +11,18 @@
  * whom it has not heard of for longest, those who are banned last of all.
  */
 #include "offenders.h"
+#include <arpa/inet.h>
 #include <endian.h>
+#include <inttypes.h>
 #include <netinet/in.h>
+#include <refork/log.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+
+#define ADDRESS_TEXT_BYTES (INET6_ADDRSTRLEN + 8)
 
 enum offender_kind {
 	OFFENDER_NONE,
@@ -123,6 +129,44 @@ static struct offender *enter(
 	return entry;
 }
 
+/* "127.0.0.1", "2001:db8::/64", "user 1000" */
+static const char *describe(
+	const struct offender *entry, char out[ADDRESS_TEXT_BYTES])
+{
+	uint32_t ipv4 = htobe32((uint32_t)entry->value);
+	uint64_t net = htobe64(entry->value);
+	struct in6_addr ipv6 = {0};
+
+	if (entry->kind == OFFENDER_IPV4) {
+		inet_ntop(AF_INET, &ipv4, out, ADDRESS_TEXT_BYTES);
+	} else if (entry->kind == OFFENDER_IPV6_NET) {
+		memcpy(&ipv6, &net, sizeof net);
+		inet_ntop(AF_INET6, &ipv6, out, INET6_ADDRSTRLEN);
+		strcat(out, "/64");
+	} else {
+		snprintf(
+			out, ADDRESS_TEXT_BYTES, "user %" PRIu64, entry->value);
+	}
+	return out;
+}
+
+static void ban(struct offenders *table, struct offender *entry,
+	uint64_t ban_ms, int64_t now_ms)
+{
+	char text[ADDRESS_TEXT_BYTES];
+
+	rf_log(RF_LOG_WARNING,
+		"refusing %s for %" PRIu64 " s: %" PRIu64
+		" of its requests ended the business process",
+		describe(entry, text), (ban_ms + 999) / 1000, entry->count);
+	/* When it is let in again, it begins anew. */
+	entry->count = 0;
+	entry->since_ms = now_ms;
+	entry->banned_until_ms = now_ms + (int64_t)ban_ms;
+	if (entry->banned_until_ms > table->banned_until_ms)
+		table->banned_until_ms = entry->banned_until_ms;
+}
+
 bool offenders_count(struct offenders *table, int fd, uint64_t limit,
 	uint64_t ban_ms, int64_t now_ms)
 {
@@ -140,12 +184,7 @@ bool offenders_count(struct offenders *table, int fd, uint64_t limit,
 	entry->count++;
 	if (entry->count < limit)
 		return false;
-	/* When it is let in again, it begins anew. */
-	entry->count = 0;
-	entry->since_ms = now_ms;
-	entry->banned_until_ms = now_ms + (int64_t)ban_ms;
-	if (entry->banned_until_ms > table->banned_until_ms)
-		table->banned_until_ms = entry->banned_until_ms;
+	ban(table, entry, ban_ms, now_ms);
 	return true;
 }
 

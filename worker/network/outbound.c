@@ -323,7 +323,10 @@ static void take_push(
 	if (!conn || conn->state != CONN_SERVING)
 		return;
 	last = stage_flags(net, conn, msg, conn->unanswered);
-	put_rest(net, conn, msg, payload);
+	/* Never half sent: a successor reads before it writes, and what it
+	 * reads may end the connection. */
+	if (msg->payload_bytes)
+		keep(net, conn, payload, msg->payload_bytes);
 	settle(net, conn, last);
 }
 

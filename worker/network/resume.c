@@ -7,7 +7,7 @@
  *   in a commit              done to its end             journal_redo()
  *   behind a system call     noted now                   sock_redo()
  *   behind accept()          a connected socket that no connection names
- *                            is a new connection         adopt()
+ *                            is a new connection         resume_connections()
  *   around close()           the connection is CLOSED already, and what its
  *                            descriptor names is closed, if that is still
  *                            open: nothing was opened since
@@ -26,6 +26,7 @@
 #include "vault.h"
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <refork/log.h>
 #include <stdlib.h>
@@ -33,7 +34,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BARREN_MAX 3
+#define BARREN_MAX     3
+#define FDS_BESIDE_MAX 1024
 
 /* Of each descriptor. */
 enum fd_kind { FD_CLOSED, FD_OPEN, FD_KNOWN };
@@ -61,6 +63,16 @@ static bool note_fd(size_t fd)
 	return true;
 }
 
+/* Without a descriptor to spare for that list. The lowest free one is taken
+ * always, so none is far beyond the number of connections. */
+static int probe_fds(void)
+{
+	for (size_t fd = 0; fd < CONN_SLOT_MAX + FDS_BESIDE_MAX; fd++)
+		if (fcntl((int)fd, F_GETFD) >= 0 && !note_fd(fd))
+			return -ENOMEM;
+	return 0;
+}
+
 static int list_fds(void)
 {
 	DIR *dir = opendir("/proc/self/fd");
@@ -68,7 +80,7 @@ static int list_fds(void)
 	bool noted = true;
 
 	if (!dir)
-		return -errno;
+		return probe_fds();
 	while (noted && (entry = readdir(dir))) {
 		int fd = atoi(entry->d_name);
 
@@ -86,6 +98,31 @@ static bool know_fd(int fd)
 		return false;
 	fds.kinds[fd] = FD_KNOWN;
 	return true;
+}
+
+/* Accepted by the predecessor, and not yet named by it. */
+static bool is_connected(int fd)
+{
+	struct sockaddr_storage peer;
+	socklen_t bytes = sizeof(peer), int_bytes = sizeof(int);
+	int listens = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &int_bytes))
+		return false;
+	return !listens &&
+	       getpeername(fd, (struct sockaddr *)&peer, &bytes) == 0;
+}
+
+/* What is left was the predecessor's own: there may be no other descriptors to
+ * begin with. But for connections. */
+static void close_unknown(void)
+{
+	for (size_t fd = 0; fd < fds.count; fd++) {
+		if (fds.kinds[fd] != FD_OPEN || is_connected((int)fd))
+			continue;
+		close((int)fd);
+		fds.kinds[fd] = FD_CLOSED;
+	}
 }
 
 static void close_all_but_kept(const int *kept, int count)
@@ -192,6 +229,7 @@ static void account_for_fds(struct net *net, const int *kept, int count)
 			conn->state = CONN_CLOSED;
 		}
 	}
+	close_unknown();
 }
 
 static bool can_resume(const struct net *net)
@@ -231,8 +269,7 @@ int resume_begin(struct net *net)
 			return rc ? rc : unshare_input(net);
 		}
 		rf_log(RF_LOG_ERROR,
-			"open descriptors: /proc/self/fd: %s; all connections "
-			"are dropped",
+			"open descriptors: %s; all connections are dropped",
 			strerror(-rc));
 	}
 	if (count)
@@ -243,27 +280,6 @@ int resume_begin(struct net *net)
 
 /* ---- the connections ---- */
 
-/* Accepted by the predecessor, and not yet named by it. */
-static bool is_connected(int fd)
-{
-	struct sockaddr_storage peer;
-	socklen_t bytes = sizeof(peer), int_bytes = sizeof(int);
-	int listens = 0;
-
-	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &int_bytes))
-		return false;
-	return !listens &&
-	       getpeername(fd, (struct sockaddr *)&peer, &bytes) == 0;
-}
-
-static void adopt(struct net *net, int fd)
-{
-	if (is_connected(fd))
-		listen_admit(net, fd, listen_find(net, fd));
-	else
-		close(fd);
-}
-
 void resume_connections(struct net *net)
 {
 	uint32_t known = (uint32_t)net->front->slot_fresh;
@@ -273,7 +289,7 @@ void resume_connections(struct net *net)
 		conn_resume(net, &net->conns[i]);
 	for (size_t fd = 0; fd < fds.count; fd++)
 		if (fds.kinds[fd] == FD_OPEN)
-			adopt(net, (int)fd);
+			listen_admit(net, (int)fd, listen_find(net, (int)fd));
 	free(fds.kinds);
 	memset(&fds, 0, sizeof(fds));
 	if (known)

@@ -7,7 +7,8 @@
  *
  *   TCP    counts what it received and what was acknowledged; less what waits
  *          to be read, more what waits to be acknowledged, that is what was
- *          ever read and written                         tcp_result()
+ *          ever read and written. Not so once it was reset: then it is
+ *          closed                                        redo_tcp()
  *   unix   counts nothing, but recvmmsg() and sendmmsg() store their result
  *          into the ledger before they return, and a process that is killed
  *          leaves a call only at its end. (They would do for TCP, too, at 120
@@ -32,7 +33,11 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define ESTABLISHED 1 /* tcpi_state: the client has not ended its side */
+/* tcpi_state */
+#define RESET 7 /* or timed out: over, in any case */
+#define ENDED 8 /* the client has ended its side, we have not */
+
+#define COUNTS_TRIES 1000
 
 static void open_entry(struct ledger *l, enum ledger_op op, int parts)
 {
@@ -93,12 +98,23 @@ bool sock_is_tcp(int fd)
 	       protocol == IPPROTO_TCP;
 }
 
+static bool receive_unix(struct conn *conn, struct ledger *l)
+{
+	int got = recvmmsg(conn->fd, &l->call, 1, MSG_DONTWAIT, NULL);
+
+	/* The client left without reading all replies. recvmmsg(), unlike
+	 * recv(), says so before it hands out the last requests. */
+	if (got < 0 && errno == ECONNRESET)
+		got = recvmmsg(conn->fd, &l->call, 1, MSG_DONTWAIT, NULL);
+	return got == 1;
+}
+
 static bool receive(struct conn *conn, struct ledger *l)
 {
 	ssize_t got;
 
 	if (!conn->is_tcp)
-		return recvmmsg(conn->fd, &l->call, 1, MSG_DONTWAIT, NULL) == 1;
+		return receive_unix(conn, l);
 	got = recv(conn->fd, l->parts[0].iov_base, l->parts[0].iov_len,
 		MSG_DONTWAIT);
 	l->call.msg_len = (unsigned int)got;
@@ -183,32 +199,72 @@ void sock_refuse(struct net *net, int fd, void *text, size_t count)
 
 /* ---- after a predecessor's death ---- */
 
+struct tcp_counts {
+	uint64_t received;
+	uint64_t acked;
+	uint8_t state;
+};
+
+static bool read_counts(int fd, struct tcp_counts *counts)
+{
+	struct tcp_info info = {0};
+	socklen_t bytes = sizeof(info);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &bytes))
+		return false;
+	*counts = (struct tcp_counts){.received = info.tcpi_bytes_received,
+		.acked = info.tcpi_bytes_acked,
+		.state = info.tcpi_state};
+	return true;
+}
+
+/* All of one instant: the client goes on sending and acknowledging. */
+static bool count(int fd, struct tcp_counts *counts, int *unread, int *unacked)
+{
+	struct tcp_counts after;
+
+	for (int i = 0; i < COUNTS_TRIES; i++) {
+		if (!read_counts(fd, counts) || ioctl(fd, SIOCINQ, unread) ||
+			ioctl(fd, SIOCOUTQ, unacked) ||
+			!read_counts(fd, &after))
+			return false;
+		if (after.received == counts->received &&
+			after.acked == counts->acked &&
+			after.state == counts->state)
+			return true;
+	}
+	return false;
+}
+
 /* What the call did, or LEDGER_UNKNOWN. */
 static unsigned int tcp_result(const struct ledger *l)
 {
 	const struct conn *conn = l->conn;
-	struct tcp_info info = {0};
-	socklen_t bytes = sizeof(info);
+	struct tcp_counts counts;
 	uint64_t offered = 0, done;
-	int unread = 0, unacked = 0;
+	int unread, unacked;
 
-	if (getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &info, &bytes) ||
-		ioctl(conn->fd, SIOCINQ, &unread) ||
-		ioctl(conn->fd, SIOCOUTQ, &unacked))
+	if (!count(conn->fd, &counts, &unread, &unacked))
 		return LEDGER_UNKNOWN;
 	for (size_t i = 0; i < l->call.msg_hdr.msg_iovlen; i++)
 		offered += l->parts[i].iov_len;
 	if (l->op == LEDGER_SEND) {
-		done = info.tcpi_bytes_acked;
-		done += (uint64_t)unacked - conn->sent;
+		done = counts.acked + (uint64_t)unacked - conn->sent;
 	} else {
-		done = info.tcpi_bytes_received;
-		done -= (uint64_t)unread + conn->received;
+		done = counts.received - (uint64_t)unread - conn->received;
 		/* The end of the stream counts as a byte received. */
-		done -= info.tcpi_state != ESTABLISHED;
+		done -= counts.state == ENDED;
 	}
-	/* Nothing adds up on a connection that was reset: it is over. */
-	return done <= offered ? (unsigned int)done : LEDGER_UNKNOWN;
+	return counts.state != RESET && done <= offered ? (unsigned int)done
+							: LEDGER_UNKNOWN;
+}
+
+/* Nobody knows where its streams stand: they must not go on. */
+static void redo_tcp(struct ledger *l)
+{
+	l->call.msg_len = tcp_result(l);
+	if (l->call.msg_len == LEDGER_UNKNOWN)
+		front_store(&l->conn->state, CONN_CLOSED);
 }
 
 int sock_redo(struct front *front)
@@ -218,7 +274,7 @@ int sock_redo(struct front *front)
 
 	if ((l->op == LEDGER_RECEIVE || l->op == LEDGER_SEND) &&
 		l->conn->is_tcp)
-		l->call.msg_len = tcp_result(l);
+		redo_tcp(l);
 	if (l->call.msg_len == LEDGER_UNKNOWN)
 		close_entry(l);
 	if (l->op == LEDGER_RECEIVE)

@@ -75,21 +75,22 @@ static void end_asked(int number)
 	_exit(RF_CHILD_EXIT_ASKED);
 }
 
-/* The new process: it is nobody before it has taken the order. */
-_Noreturn static void enter(
-	enum rf_order_kind kind, uint64_t given, pid_t supervisor)
+/* The new process: it is nobody before it has taken the order. After that the
+ * order's words may be the next one's. */
+_Noreturn static void enter(enum rf_order_kind kind, uint32_t scene,
+	uint64_t given, pid_t supervisor)
 {
 	struct rf_order_shm *order = order_of(&own);
 	uint64_t taken = rf_order_word(rf_order_serial(given), RF_ORDER_TAKEN,
 		(uint32_t)syscall(SYS_getpid));
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGTERM, SIG_DFL);
 	if (getppid() != supervisor || !rf_order_move(order, given, taken))
 		_exit(RF_CHILD_EXIT_START);
 	wake(order);
 	setpgid(0, 0);
-	own.scene = &own.status->scenes[order->scene];
-	signal(SIGTERM, SIG_DFL);
+	own.scene = &own.status->scenes[scene];
 	if (own.take_role)
 		own.take_role(
 			&own, kind == RF_ORDER_VAULT ? "vault" : "network");
@@ -118,18 +119,16 @@ static pid_t twin(void)
 static void act(enum rf_order_kind kind, uint64_t given)
 {
 	struct rf_order_shm *order = order_of(&own);
+	uint32_t scene = order->scene;
 	pid_t supervisor = getppid(), child;
 
-	if (order->scene >= RF_CRASH_SCENES)
+	if (scene >= RF_CRASH_SCENES)
 		return;
 	child = twin();
 	if (child == 0)
-		enter(kind, given, supervisor);
-	if (child > 0) {
-		order->made = (uint64_t)rf_order_serial(given) << 32 |
-			      (uint32_t)child;
+		enter(kind, scene, given, supervisor);
+	if (child > 0)
 		return;
-	}
 	rf_order_move(order, given,
 		rf_order_word(rf_order_serial(given), RF_ORDER_FAILED,
 			(uint32_t)errno));

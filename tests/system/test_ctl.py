@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """reforkctl: every command, in text and in JSON, and its exit codes."""
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -182,7 +184,7 @@ def test_the_page_tells_of_a_crash_what_it_was_and_what_it_cost(service):
     kv = service()
     wait_until(lambda: kv.status()["standby_ready"], "the standby is ready")
     pid = kv.status()["business_pid"]
-    subprocess.run(["kill", "-SEGV", str(pid)], check=True)
+    os.kill(pid, signal.SIGSEGV)
     wait_until(lambda: not is_alive(pid), "it is dead")
     wait_until(lambda: "reforkctl crash show 1" in
                kv.control("status").stdout, "the record is there")

@@ -134,6 +134,8 @@ void family_look(struct family *f)
 		member_feed(m, CHILD_EV_READY);
 		family_on_serving(m);
 	}
+	if (f->members[STANDBY].state == CHILD_UP)
+		planned_on_ready(&f->members[STANDBY]);
 	family_review(f);
 	/* The dead are told of by the timer: a record costs a fork, and clients
 	 * wait for the processor. */

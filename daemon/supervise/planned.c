@@ -71,9 +71,12 @@ static void business_is_new(struct family *f)
 	finish(f, &outcome);
 }
 
+/* It waits for the lease; and again when it has mapped all there is: nobody
+ * but clients would wait for its page faults. */
 void planned_on_ready(struct member *m)
 {
 	struct family *f = m->family;
+	const struct rf_status_shm *st = f->service->status;
 	struct member *business = &f->members[BUSINESS];
 	struct family_outcome outcome = {0};
 
@@ -85,7 +88,8 @@ void planned_on_ready(struct member *m)
 	} else if (f->planned.role == BUSINESS && m->process->candidate) {
 		if (m->role == BUSINESS)
 			business_is_new(f);
-		else if (business->state == CHILD_UP && !f->planned.now)
+		else if (business->state == CHILD_UP && !f->planned.now &&
+			 rf_status_get(st->standby.prefault_complete))
 			member_feed(business, CHILD_EV_LEAVE);
 	}
 }

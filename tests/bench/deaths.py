@@ -20,7 +20,7 @@ from service import BUILD, Service, wait_until
 # takes its time to map 4 GiB, so as not to disturb who serves.
 COUNTS = {64 * MIB: 5} if QUICK else {64 * MIB: 100, GIB: 100, 4 * GIB: 50}
 SIZES = list(COUNTS)
-PLANNED_COUNT = 5 if QUICK else 100
+PLANNED_COUNT = 5 if QUICK else 30
 TARGET_MS = {50: 0.15, 99: 1.0}
 UPGRADE_TARGET_MS = 1.0
 

@@ -14,7 +14,8 @@ OPT      = -O2 -g
 WARN     = -Wall -Wextra -Wshadow -Wconversion -Werror
 CPPFLAGS = -D_GNU_SOURCE -Icommon -I. -DRF_SYSTEMD=$(SYSTEMD)
 CFLAGS   = -std=gnu11 $(OPT) $(WARN) -fPIC -fvisibility=hidden -MMD -MP \
-           -fno-omit-frame-pointer -fstack-protector-strong
+           -fno-omit-frame-pointer -fstack-protector-strong \
+           -fno-strict-aliasing
 SAN_FLAGS = $(if $(SAN),-fsanitize=$(SAN)$(if $(filter address,$(SAN)),$(comma)undefined) -fno-sanitize-recover=all)
 comma    := ,
 # Addresses differ from start to start, and nothing that holds one is writable.
@@ -27,13 +28,13 @@ say = $(if $(V),,@printf '  %-4s %s\n' $(1) $@)
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
-COMMON = $(call obj,$(wildcard common/*.c))
+COMMON = $(call obj,$(wildcard common/*.c common/containers/*.c))
 CONF   = $(call obj,$(wildcard conf/*.c))
 CHILD  = $(call obj,$(wildcard worker/network/*.c worker/business/*.c))
 DAEMON = $(call obj,$(wildcard daemon/*.c daemon/supervise/*.c \
            daemon/control/*.c daemon/records/*.c))
 CTL    = $(call obj,$(wildcard daemon/ctl/*.c) daemon/wire.c daemon/json.c)
-KV     = $(call obj,$(wildcard worker/kv/*.c))
+KV     = $(call obj,$(wildcard worker/kv/*.c worker/kv/*/*.c))
 CRASHES = $(call obj,$(patsubst %,daemon/records/%.c,compose crash_words crashes \
             hook reporter ring_file symbols tell words) \
             daemon/control/facts.c daemon/control/rates.c daemon/json.c \
@@ -55,7 +56,8 @@ all: $(B)/reforkd $(B)/reforkctl $(B)/workers/kv.so \
 ##                 ARGS=picture draws tests/bench/latency.svg)
 ## make storm      the kill storm in its long form
 ## make leaks      10,000 crashes, and nothing has grown
-## make fuzz       fuzz the RESP codec and the ini reader for T seconds each
+## make fuzz       fuzz the RESP codec, the packs and the ini reader, each for T
+##                 seconds
 ## make lint       layers, format, static analysis
 ## make deps       only install what the build needs
 ## make clean      remove what was built
@@ -122,10 +124,11 @@ $(B)/obj/%.o: %.c | $(B)/headers
 $(B)/tests/%: tests/unit/%.c $(CHILD) $(CONF) $(B)/librefork.a
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN_FLAGS) -o $@ $< $(filter %.o %.a,$^) \
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN_FLAGS) -o $@ $< $(filter %.o,$^) $(filter %.a,$^) \
 		-lcmocka $(LIBS)
 
 $(patsubst %,$(B)/tests/test_crash_%,records reports symbols): $(CRASHES)
+$(filter $(B)/tests/test_kv_%,$(UNIT)): $(KV)
 
 clean:
 	rm -rf build build-*

@@ -12,7 +12,7 @@
 #include <refork/slot.h>
 
 #define RF_ARENA_MAGIC	UINT64_C(0x414e455241464552) /* "REFARENA" */
-#define RF_ARENA_FORMAT 1
+#define RF_ARENA_FORMAT 2
 
 /* Sizes are chosen once, at creation, and stored. */
 struct rf_arena_conf {

@@ -3,7 +3,8 @@
  * network children leave to each other.
  *
  * Beside each ring stands a large area of max_request (max_reply) bytes, for
- * the one message at a time that is too long for the ring. It is address
+ * the one message at a time that is too long for the ring; or for a reply and
+ * the pushes that follow it. It is address
  * space only until used (rf_channel_back). It is busy from the moment its
  * message is pushed until the consumer's public tail has passed it.
  */

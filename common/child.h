@@ -25,6 +25,8 @@ enum rf_child_exit {
 	RF_CHILD_EXIT_DAMAGED = 66, /* verify found damage; it has logged it */
 	RF_CHILD_EXIT_CODE = 67,    /* this code cannot run this state (migrate,
 				       build); it has logged why */
+	RF_CHILD_EXIT_LEFT = 68,    /* its worker wished for a successor: as if
+				       it had been told to leave */
 	RF_CHILD_EXIT_START = 69,   /* could not start; it has logged why */
 };
 

@@ -38,11 +38,14 @@ enum rf_phase {
 	RF_PHASE_COUNT
 };
 
+/* In a position: it is the serial of a request that was parked. */
+#define RF_PARKED_POS (UINT64_C(1) << 55)
+
 /* The request in work. */
 struct rf_crash_request {
 	uint32_t present;
 	uint32_t attempt;  /* 1, 2, ... */
-	uint64_t position; /* in the request ring */
+	uint64_t position; /* in the request ring; or RF_PARKED_POS | serial */
 	uint64_t channel_epoch;
 	uint64_t conn_id;
 	uint64_t bytes; /* of its payload (struct rf_msg_args form) */

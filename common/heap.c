@@ -26,15 +26,18 @@
 #define SMALL_MAX     8192u
 #define RUN_PAGES_MAX 16u
 #define LINE	      1024u /* classes by table up to here */
+/* What giving a block back needs of the undo log, at most. */
+#define FREE_LOG_BYTES 256u
 
-/* 16 .. 128 by 16, then four per power of two. */
-static const uint16_t class_bytes[RF_CLASS_COUNT] = {16, 32, 48, 64, 80, 96,
-	112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024,
-	1280, 1536, 1792, 2048, 2560, 3072, 3584, 4096, 5120, 6144, 7168, 8192};
+/* 16 .. 64 by 8, .. 128 by 16, then four per power of two. */
+static const uint16_t class_bytes[RF_CLASS_COUNT] = {16, 24, 32, 40, 48, 56, 64,
+	80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896,
+	1024, 1280, 1536, 1792, 2048, 2560, 3072, 3584, 4096, 5120, 6144, 7168,
+	8192};
 
 /* Private to the process, the same in each. */
 static struct {
-	uint8_t by_line[LINE / 16 + 1]; /* class of (bytes + 15) / 16 */
+	uint8_t by_line[LINE / 8 + 1]; /* class of (bytes + 7) / 8 */
 	uint8_t run_pages[RF_CLASS_COUNT];
 	uint32_t inverse[RF_CLASS_COUNT]; /* 2^32 / class_bytes, rounded up */
 	bool ready;
@@ -51,7 +54,7 @@ static struct {
 
 static uint32_t class_above_line(size_t bytes)
 {
-	uint32_t klass = table.by_line[LINE / 16];
+	uint32_t klass = table.by_line[LINE / 8];
 
 	while (class_bytes[klass] < bytes)
 		klass++;
@@ -60,7 +63,7 @@ static uint32_t class_above_line(size_t bytes)
 
 static uint32_t class_of(size_t bytes)
 {
-	return bytes <= LINE ? table.by_line[(bytes + 15) / 16]
+	return bytes <= LINE ? table.by_line[(bytes + 7) / 8]
 			     : class_above_line(bytes);
 }
 
@@ -69,8 +72,8 @@ static void table_init(void)
 {
 	uint32_t klass = 0;
 
-	for (uint32_t line = 0; line <= LINE / 16; line++) {
-		if (class_bytes[klass] < line * 16)
+	for (uint32_t line = 0; line <= LINE / 8; line++) {
+		if (class_bytes[klass] < line * 8)
 			klass++;
 		table.by_line[line] = (uint8_t)klass;
 	}
@@ -342,8 +345,22 @@ static void give(const struct place *at)
 	rf_pages_give(at->first);
 }
 
+static int compare_runs(const void *one, const void *other)
+{
+	const struct place *a = one, *b = other;
+
+	return (a->first > b->first) - (a->first < b->first);
+}
+
 void rf_heap_free_deferred(void)
 {
+	size_t room = RF_SUPER->log_max_bytes - RF_SUPER->log_tail;
+
+	/* Those of one run change the same few words, which are logged once:
+	 * worth its time when the log is too short otherwise. */
+	if (rf_unlikely(deferred.count > room / FREE_LOG_BYTES))
+		qsort(deferred.places, deferred.count, sizeof *deferred.places,
+			compare_runs);
 	for (size_t i = 0; i < deferred.count && rf_tx_error() == 0; i++)
 		give(&deferred.places[i]);
 }

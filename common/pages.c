@@ -27,7 +27,7 @@
 
 #define FREE_BIT   (UINT32_C(1) << 31)
 #define EXACT	   16u
-#define GROW_PAGES 1024u /* 4 MiB */
+#define GROW_PAGES 512u /* 2 MiB: a huge page; ~0.5 ms of zeroing */
 
 /* The bin that a run of that length hangs in. */
 static uint32_t bin_of(uint32_t pages)

@@ -48,8 +48,11 @@ static const struct line {
 	NUMBER("channel", channel_epoch),
 	NUMBER("position", position),
 	NUMBER("bytes", bytes),
+	NUMBER("context", context),
 };
 #define LINE_COUNT (sizeof lines / sizeof *lines)
+/* The last one may be missing: older versions did not write it. */
+#define LINES_NEEDED (LINE_COUNT - 1)
 
 const char *rf_quarantine_name(
 	uint64_t id, bool running, char name[RF_QUARANTINE_NAME_BYTES])
@@ -330,9 +333,11 @@ static int parse_header(
 		return -EBADMSG;
 	at += first;
 	for (size_t i = 0; i < LINE_COUNT; i++) {
-		at = take_line(&lines[i], at, end, out);
-		if (at == NULL)
+		const char *next = take_line(&lines[i], at, end, out);
+
+		if (next == NULL && i < LINES_NEEDED)
 			return -EBADMSG;
+		at = next != NULL ? next : at;
 	}
 	if (at == end || *at != '\n')
 		return -EBADMSG;

@@ -32,6 +32,9 @@ struct rf_quarantined {
 	uint64_t channel_epoch;
 	uint64_t position;
 	uint64_t bytes; /* of the payload */
+	/* user[0] of its connection when it was skipped. 0 also in files of
+	 * versions that did not write it. */
+	uint64_t context;
 };
 
 struct rf_quarantine_entry {

@@ -25,10 +25,12 @@ enum rf_msg_type {
 	RF_MSG_CLOSE,
 	RF_MSG_REQUEST, /* payload: see rf_msg_args */
 	/* business -> network */
-	RF_MSG_REPLY, /* payload: bytes for the socket; ends one request */
-	RF_MSG_PUSH,  /* the same, unasked */
-	RF_MSG_ERROR, /* payload: "OOM ..." text; the codec gives it its form;
+	RF_MSG_REPLY,  /* payload: bytes for the socket; ends one request */
+	RF_MSG_PUSH,   /* the same, unasked */
+	RF_MSG_ERROR,  /* payload: "OOM ..." text; the codec gives it its form;
 			 ends one request */
+	RF_MSG_PUSHES, /* large: RF_MSG_PUSH messages, whole, one after the
+			  other; conn_id: where in the large area they begin */
 	RF_MSG_TYPE_COUNT
 };
 
@@ -36,7 +38,13 @@ enum rf_msg_flag {
 	RF_MSG_LARGE = 1,     /* payload stands in the channel's large area */
 	RF_MSG_LAST_WORD = 2, /* close the connection once this is sent */
 	/* RF_MSG_ERROR: its request killed and was given up */
-	RF_MSG_CRASHED = 4
+	RF_MSG_CRASHED = 4,
+	/* RF_MSG_ERROR: ends none; its request was ended when it was parked */
+	RF_MSG_UNASKED = 8,
+	/* From here on client_idle_timeout leaves the connection alone; no
+	 * longer. */
+	RF_MSG_PATIENT = 16,
+	RF_MSG_IMPATIENT = 32
 };
 
 /* Every message starts with this; 8-aligned, payload follows, padded to 8. */

@@ -33,6 +33,33 @@ static int create(
 	return rf_tx_error();
 }
 
+static int differs(const struct rf_slot *slot, const char *type,
+	uint32_t version, size_t bytes)
+{
+	if (strcmp(slot->type, type) != 0)
+		return -EPROTOTYPE;
+	if (slot->version != version)
+		return -ESTALE;
+	return slot->bytes != bytes ? -EPROTOTYPE : 0;
+}
+
+static void tell(const struct rf_slot *slot, const char *name, const char *type,
+	uint32_t version, size_t bytes, int error)
+{
+	if (slot == NULL)
+		rf_log(RF_LOG_ERROR, "slot '%s': create: %s", name,
+			error == -ENOSPC ? "all slots are taken"
+					 : strerror(-error));
+	else
+		rf_log(RF_LOG_ERROR,
+			"slot '%s': the worker wants a '%s', version %u, of "
+			"%zu bytes; what stands there is a '%.*s', version %u, "
+			"of %llu",
+			name, type, version, bytes, RF_SLOT_TYPE_MAX,
+			slot->type, slot->version,
+			(unsigned long long)slot->bytes);
+}
+
 int rf_slot_open(const char *name, const char *type, uint32_t version,
 	size_t bytes, void **root, bool *created)
 {
@@ -45,20 +72,13 @@ int rf_slot_open(const char *name, const char *type, uint32_t version,
 	slot = find(name);
 	if (created != NULL)
 		*created = slot == NULL;
-	if (slot == NULL) {
-		error = create(name, type, version, bytes);
-		if (error != 0)
-			return error;
-		slot = find(name);
-	}
-	if (strcmp(slot->type, type) != 0)
-		return -EPROTOTYPE;
-	if (slot->version != version)
-		return -ESTALE;
-	if (slot->bytes != bytes)
-		return -EPROTOTYPE;
-	*root = slot->root;
-	return 0;
+	error = slot == NULL ? create(name, type, version, bytes)
+			     : differs(slot, type, version, bytes);
+	if (error == 0)
+		*root = find(name)->root;
+	else
+		tell(slot, name, type, version, bytes, error);
+	return error;
 }
 
 int rf_slot_version(const char *name, uint32_t *version)

@@ -54,6 +54,8 @@ struct rf_status_supervisor { /* writer: the supervisor */
 	/* The business child of this pid was ended for another's sake: what it
 	 * was at is not to blame. */
 	int32_t spent_pid;
+	/* The child of this pid is being ended because it hung or overran. */
+	int32_t hung_pid;
 };
 
 struct rf_status_network {    /* writer: the network child */
@@ -100,7 +102,7 @@ struct rf_status_business {   /* writer: the holder of the lease */
 	int64_t left_at_us;
 	/* The last order to run a quarantined request again. */
 	uint64_t release_serial; /* as in the order: it is done */
-	int64_t release_result;	 /* 0: run; -errno */
+	int64_t release_result;	 /* 0: run; -ECANCELED: undone; -errno */
 	uint64_t release_reply_bytes;
 	char release_reply[256]; /* its first bytes */
 	/* Why this code does not run this state (RF_CHILD_EXIT_CODE,

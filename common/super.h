@@ -21,7 +21,7 @@
 #define RF_PAGE_BYTES ((size_t)1 << RF_PAGE_SHIFT)
 #define RF_PAGE_NONE  UINT32_MAX
 
-#define RF_CLASS_COUNT 32
+#define RF_CLASS_COUNT 35
 #define RF_BIN_COUNT   192
 
 /* One per page, in a dense array: the entry of a run's first page describes
@@ -72,6 +72,32 @@ _Static_assert(sizeof(struct rf_slot) == 72, "format");
 #define RF_CONN_CHUNK	    1024
 #define RF_CONN_CHUNK_COUNT 64 /* of RF_CONN_CHUNK connections each */
 
+/* A request that waits in the arena; of one connection, in order. */
+struct rf_parked {
+	struct rf_parked *next; /* (log) */
+	uint64_t serial;	/* (log) see struct rf_desk */
+	uint64_t again;		/* (log) 1: it was run, and parked itself */
+	uint64_t bytes;
+	uint8_t payload[]; /* as of RF_MSG_REQUEST */
+};
+_Static_assert(sizeof(struct rf_parked) == 32, "format");
+
+/* rf_conn.own[] (log) */
+enum rf_conn_own {
+	RF_OWN_FIRST, /* struct rf_parked *; 0: nothing waits */
+	RF_OWN_LAST,  /* the same */
+	RF_OWN_BYTES, /* of all that waits */
+	RF_OWN_FLAGS, /* enum rf_conn_flag */
+	RF_OWN_NEXT,  /* struct rf_conn *, while it is in a list */
+	RF_OWN_PREV   /* in desk.ready */
+};
+
+enum rf_conn_flag {
+	RF_CONN_READY = 1,   /* in desk.ready: its first one may run */
+	RF_CONN_PATIENT = 2, /* the worker's wish */
+	RF_CONN_CLOSING = 4  /* it ends with the open transaction */
+};
+
 /* The business side of the channel. */
 struct rf_desk {
 	uint64_t channel_epoch; /* (log) the channel these positions refer to */
@@ -80,10 +106,18 @@ struct rf_desk {
 	uint64_t reply_large_pos; /* (log) the large area is free once the
 				    network child has read up to here */
 	/* position << 8 | attempts. Written by one store before a request
-	 * runs; must survive the roll back, so it is not logged. */
+	 * runs; must survive the roll back, so it is not logged. The position
+	 * of a parked one is RF_PARKED_POS | serial. */
 	uint64_t attempt;
-	uint64_t requests;			    /* (log) run, ever */
-	uint64_t quarantined;			    /* (log) */
+	/* position << 8 | attempts of it that were ended from outside and do
+	 * not count above. As that one, it is not logged. */
+	uint64_t outside;
+	uint64_t requests;	     /* (log) run, ever */
+	uint64_t quarantined;	     /* (log) */
+	struct rf_conn *ready_first; /* (log) first come, first run */
+	struct rf_conn *ready_last;  /* (log) */
+	struct rf_parked *dropped;   /* (log) nobody's; to be freed */
+	uint64_t parked_serial;	     /* (log) of the last one parked */
 	struct rf_conn *conns[RF_CONN_CHUNK_COUNT]; /* (log) */
 };
 

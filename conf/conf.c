@@ -30,7 +30,7 @@ struct place {
 
 struct load {
 	struct conf *conf;
-	FILE *problems;
+	FILE *problems; /* NULL: they have been told */
 	const char *path;
 	const struct conf_override *overrides;
 	int problem_count;
@@ -44,6 +44,7 @@ static const struct {
 } ordered[] = {
 	{"arena.size", "arena.max"},
 	{"restart.delay", "restart.delay_max"},
+	{"kv.maxmemory", "arena.max"},
 };
 
 /* What an operator typed may not drive the terminal that shows it. */
@@ -60,6 +61,9 @@ problem(struct load *load, struct place place, const char *format, ...)
 	char text[MESSAGE_BYTES];
 	va_list args;
 
+	load->problem_count++;
+	if (!out)
+		return;
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
@@ -76,7 +80,6 @@ problem(struct load *load, struct place place, const char *format, ...)
 	fprintf(out, ": error: ");
 	put_printable(text, out);
 	putc('\n', out);
-	load->problem_count++;
 }
 
 static void unknown_section(
@@ -270,6 +273,16 @@ static void check_order(struct load *load, const char *low, const char *high)
 		high, high_text);
 }
 
+/* All but the defaults. */
+static void take_given(struct load *load, FILE *in, int override_count)
+{
+	memset(load->conf, 0, sizeof(*load->conf));
+	if (in)
+		take_file(load, in);
+	for (int i = 0; i < override_count; i++)
+		take_override(load, i);
+}
+
 int conf_load_stream(struct conf *conf, FILE *in, const char *name,
 	const struct conf_override *overrides, int override_count,
 	FILE *problems)
@@ -279,11 +292,7 @@ int conf_load_stream(struct conf *conf, FILE *in, const char *name,
 		.path = name,
 		.overrides = overrides};
 
-	memset(conf, 0, sizeof(*conf));
-	if (in)
-		take_file(&load, in);
-	for (int i = 0; i < override_count; i++)
-		take_override(&load, i);
+	take_given(&load, in, override_count);
 	take_defaults(&load);
 	for (size_t i = 0; i < sizeof(ordered) / sizeof(ordered[0]); i++)
 		check_order(&load, ordered[i].low, ordered[i].high);
@@ -315,4 +324,23 @@ int conf_load(struct conf *conf, const char *path,
 	if (in)
 		fclose(in);
 	return problem_count;
+}
+
+int conf_line(const char *path, const struct conf_override *overrides,
+	int override_count, const char *section_key)
+{
+	static struct conf given;
+	struct load load = {
+		.conf = &given, .path = path, .overrides = overrides};
+	int index = conf_key_find_dotted(section_key);
+	FILE *in = path ? fopen(path, "re") : NULL;
+
+	if (!in)
+		return 0;
+	take_given(&load, in, override_count);
+	fclose(in);
+	if (index < 0 || conf_keys[index].type == CONF_TYPE_LIST ||
+		load.places[index].source != FROM_FILE)
+		return 0;
+	return load.places[index].number;
 }

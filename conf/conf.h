@@ -26,6 +26,17 @@ enum conf_on_limit {
 	CONF_ON_LIMIT_EXIT,
 	CONF_ON_LIMIT_COLD
 };
+/* Why keys are removed when there is no room; the words are redis's. */
+enum conf_policy {
+	CONF_POLICY_NOEVICTION,
+	CONF_POLICY_ALLKEYS_LRU,
+	CONF_POLICY_ALLKEYS_LFU,
+	CONF_POLICY_ALLKEYS_RANDOM,
+	CONF_POLICY_VOLATILE_LRU,
+	CONF_POLICY_VOLATILE_LFU,
+	CONF_POLICY_VOLATILE_RANDOM,
+	CONF_POLICY_VOLATILE_TTL,
+};
 enum conf_crash_report { CONF_REPORT_FULL, CONF_REPORT_BRIEF };
 
 struct conf {
@@ -77,6 +88,13 @@ struct conf {
 	struct {
 		uint64_t canary_ms;
 	} upgrade;
+	struct { /* of the worker "kv"; it reads them by name */
+		uint64_t databases;
+		char requirepass_file[CONF_TEXT_MAX + 1];
+		uint64_t maxmemory_bytes;
+		int maxmemory_policy; /* enum conf_policy */
+		char notify_keyspace_events[CONF_TEXT_MAX + 1];
+	} kv;
 	struct {
 		int level; /* enum rf_log_level */
 	} log;
@@ -110,6 +128,11 @@ int conf_load(struct conf *conf, const char *path,
 int conf_load_stream(struct conf *conf, FILE *in, const char *name,
 	const struct conf_override *overrides, int override_count,
 	FILE *problems);
+
+/* The line of the file that "section.key" has its value from; 0: it has it from
+ * elsewhere, or is a list. */
+int conf_line(const char *path, const struct conf_override *overrides,
+	int override_count, const char *section_key);
 
 /* The value of "section.key" as text the ini would accept; NULL when unknown.
  * Lists are joined by one space. Valid until the next call. */

@@ -34,6 +34,16 @@ static const char *const on_limit_words[] = {[CONF_ON_LIMIT_HOLD] = "hold",
 	NULL};
 static const char *const crash_report_words[] = {
 	[CONF_REPORT_FULL] = "full", [CONF_REPORT_BRIEF] = "brief", NULL};
+static const char *const policy_words[] = {
+	[CONF_POLICY_NOEVICTION] = "noeviction",
+	[CONF_POLICY_ALLKEYS_LRU] = "allkeys-lru",
+	[CONF_POLICY_ALLKEYS_LFU] = "allkeys-lfu",
+	[CONF_POLICY_ALLKEYS_RANDOM] = "allkeys-random",
+	[CONF_POLICY_VOLATILE_LRU] = "volatile-lru",
+	[CONF_POLICY_VOLATILE_LFU] = "volatile-lfu",
+	[CONF_POLICY_VOLATILE_RANDOM] = "volatile-random",
+	[CONF_POLICY_VOLATILE_TTL] = "volatile-ttl",
+	NULL};
 static const char *const codec_words[] = {[CONF_CODEC_RESP] = "resp", NULL};
 static const char *const level_words[RF_LOG_LEVEL_COUNT + 1] = {
 	[RF_LOG_ERROR] = "error",
@@ -153,7 +163,8 @@ const struct conf_key conf_keys[] = {
 		.max = CONF_REQUEST_BYTES_MAX, .help = "The largest request."},
 	{"network", "max_reply", CONF_TYPE_SIZE, CONF_APPLIED_RESTART,
 		FIELD(network.max_reply_bytes), .standard = "64M", .min = MIB,
-		.max = GIB, .help = "The largest reply."},
+		.max = GIB,
+		.help = "The largest reply, and all pushes of one PUBLISH."},
 	{"network", "client_output_limit", CONF_TYPE_SIZE, CONF_APPLIED_RELOAD,
 		FIELD(network.client_output_limit_bytes), .standard = "256M",
 		.min = 64 * KIB, .max = 128 * GIB,
@@ -234,6 +245,28 @@ const struct conf_key conf_keys[] = {
 	{"upgrade", "canary", CONF_TYPE_TIME, CONF_APPLIED_RELOAD,
 		FIELD(upgrade.canary_ms), .standard = "30s", .max = 24 * HOUR,
 		.help = "A crash so soon after an upgrade takes it back."},
+
+	{"kv", "databases", CONF_TYPE_NUMBER, CONF_APPLIED_RESTART,
+		FIELD(kv.databases), .standard = "16", .min = 1, .max = 16384,
+		.help = "Databases to SELECT; state that has more keeps them."},
+	{"kv", "requirepass_file", CONF_TYPE_TEXT, CONF_APPLIED_RESTART,
+		FIELD(kv.requirepass_file), .standard = "",
+		.max = CONF_TEXT_MAX, .flaw = conf_text_file,
+		.help = "Its first line is the password; empty: none."},
+	{"kv", "maxmemory", CONF_TYPE_SIZE, CONF_APPLIED_RESTART,
+		FIELD(kv.maxmemory_bytes), .standard = "0", .max = 128 * GIB,
+		.help = "Memory for data; 0: as far as arena.max. This and "
+			"what follows holds for a cold start; CONFIG SET "
+			"changes it."},
+	{"kv", "maxmemory_policy", CONF_TYPE_CHOICE, CONF_APPLIED_RESTART,
+		FIELD(kv.maxmemory_policy), .standard = "noeviction",
+		.words = policy_words,
+		.help = "Which keys make room when memory ends."},
+	{"kv", "notify_keyspace_events", CONF_TYPE_TEXT, CONF_APPLIED_RESTART,
+		FIELD(kv.notify_keyspace_events), .standard = "", .max = 16,
+		.flaw = conf_text_events,
+		.help = "Changes that are published, by redis's letters: "
+			"KEA."},
 
 	{"log", "level", CONF_TYPE_CHOICE, CONF_APPLIED_RELOAD,
 		FIELD(log.level), .standard = "info", .words = level_words,

@@ -49,6 +49,18 @@ const char *conf_text_absolute(const char *text)
 	return text[0] == '/' ? NULL : "is not an absolute path";
 }
 
+const char *conf_text_file(const char *text)
+{
+	return text[0] == '\0' ? NULL : conf_text_absolute(text);
+}
+
+const char *conf_text_events(const char *text)
+{
+	return only(text, "KEg$lshzxetdmnA")
+		       ? NULL
+		       : "holds more than the letters KEg$lshzxetdmnA";
+}
+
 static const char *unix_flaw(const char *path)
 {
 	if (path[0] != '/')

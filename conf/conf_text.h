@@ -11,6 +11,12 @@ const char *conf_text_name(const char *text);
 
 const char *conf_text_absolute(const char *text);
 
+/* An absolute path, or nothing. */
+const char *conf_text_file(const char *text);
+
+/* Letters of redis's notify-keyspace-events. */
+const char *conf_text_events(const char *text);
+
 /* host:port, [v6]:port or unix:/path */
 const char *conf_text_listen(const char *text);
 

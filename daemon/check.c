@@ -10,7 +10,7 @@
 #include "machine.h"
 #include "memory.h"
 
-#include <stdarg.h>
+#include <string.h>
 
 struct check {
 	struct service service;
@@ -27,17 +27,24 @@ static const char *file(const struct check *c)
 	return path ? path : "defaults";
 }
 
-static void problem(struct check *c, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-static void problem(struct check *c, const char *format, ...)
+/* A message that begins with "section.key" is one about a line. */
+static void tell(const struct check *c, const char *kind, const char *text)
 {
-	va_list args;
+	const struct options *o = c->service.options;
+	char key[64];
+	int line;
 
-	fprintf(c->out, "%s: error: ", file(c));
-	va_start(args, format);
-	vfprintf(c->out, format, args);
-	va_end(args);
-	putc('\n', c->out);
+	snprintf(key, sizeof(key), "%.*s", (int)strcspn(text, ": "), text);
+	line = conf_line(o->conf_path, o->overrides, o->override_count, key);
+	fputs(file(c), c->out);
+	if (line)
+		fprintf(c->out, ":%d", line);
+	fprintf(c->out, ": %s: %s\n", kind, text);
+}
+
+static void problem(struct check *c, const char *text)
+{
+	tell(c, "error", text);
 	c->problem_count++;
 }
 
@@ -47,7 +54,7 @@ static void probe_worker(struct check *c)
 
 	if (worker_load(
 		    &c->service.lib, c->service.conf->refork.worker, &fault))
-		problem(c, "%s", fault.text);
+		problem(c, fault.text);
 }
 
 /* What is only advice does not stand between this and a start. */
@@ -62,10 +69,9 @@ static void probe_machine(struct check *c)
 	memory_plan_arena(&c->service);
 	for (int i = 0; machine_probe(i, &asked, &finding); i++) {
 		if (finding.verdict == MACHINE_PROBLEM)
-			problem(c, "%s", finding.fix);
+			problem(c, finding.fix);
 		else if (finding.verdict == MACHINE_WARNING)
-			fprintf(c->out, "%s: warning: %s\n", file(c),
-				finding.fix);
+			tell(c, "warning", finding.fix);
 	}
 }
 
@@ -77,7 +83,7 @@ static void probe_listen(struct check *c)
 
 	for (int i = 0; i < conf->network.listen_count; i++) {
 		if (listener_open(&l, conf->network.listen[i], 1, &fault))
-			problem(c, "%s", fault.text);
+			problem(c, fault.text);
 		else
 			listener_close(&l);
 	}

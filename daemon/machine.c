@@ -8,6 +8,7 @@
  */
 #include "machine.h"
 
+#include "admission.h"
 #include "limits.h"
 #include "memory.h"
 
@@ -422,42 +423,43 @@ static void probe_on_crash_exec(
 
 /* ---- who is let in ---- */
 
-/* As it is written: a name is not looked up. */
-static bool is_local(const char *where)
-{
-	static const char *const local[] = {
-		"unix:", "127.", "localhost:", "[::1]:"};
-
-	for (size_t i = 0; i < sizeof(local) / sizeof(*local); i++)
-		if (!strncmp(where, local[i], strlen(local[i])))
-			return true;
-	return false;
-}
-
 static void probe_exposure(
 	const struct machine_asked *a, struct machine_finding *f)
 {
 	const struct conf *conf = conf_of(a);
-	const char *open_to = NULL;
+	const char *open_to = admission_open_to(conf);
 
-	for (int i = 0; i < conf->network.listen_count && !open_to; i++)
-		if (!is_local(conf->network.listen[i]))
-			open_to = conf->network.listen[i];
 	found(f, "%.200s", open_to ? open_to : "only from this machine");
-	if (!open_to)
+	if (!open_to || *conf->kv.requirepass_file)
 		return;
-	if (conf->business.allow_crash_test)
+	fix(f, MACHINE_WARNING,
+		"network.listen %.60s: no AUTH: whoever reaches it may do "
+		"everything%s",
+		open_to,
+		conf->business.allow_crash_test
+			? ", and with business.allow_crash_test end the "
+			  "process at will: set that to no"
+			: ": listen on 127.0.0.1, set kv.requirepass_file, or "
+			  "see to the firewall");
+}
+
+static void probe_password(
+	const struct machine_asked *a, struct machine_finding *f)
+{
+	const char *path = conf_of(a)->kv.requirepass_file;
+	const char *flaw = *path ? admission_password_flaw(path) : NULL;
+
+	found(f, "%.200s", *path ? path : "none");
+	if (flaw)
+		fix(f, MACHINE_PROBLEM,
+			"kv.requirepass_file: %.100s: %s; without a password "
+			"there it does not start",
+			path, flaw);
+	else if (admission_password_is_shown(path))
 		fix(f, MACHINE_WARNING,
-			"network.listen %.80s: no AUTH: whoever reaches it may "
-			"do everything, and with business.allow_crash_test "
-			"end the process at will: set that to no",
-			open_to);
-	else
-		fix(f, MACHINE_WARNING,
-			"network.listen %.80s: no AUTH: whoever reaches it may "
-			"do everything: listen on 127.0.0.1, or see to the "
-			"firewall",
-			open_to);
+			"kv.requirepass_file: every user of this machine may "
+			"read it: chmod o= %.100s",
+			path);
 }
 
 /* ---- all of them ---- */
@@ -479,6 +481,7 @@ static const struct {
 	{"descriptors", probe_files},
 	{"backlog", probe_backlog},
 	{"exposure", probe_exposure},
+	{"password", probe_password},
 	{"worker pinning", probe_pinning},
 	{"on_crash_exec", probe_on_crash_exec},
 	{"core files", probe_core_files},

@@ -3,7 +3,9 @@
 #include "options.h"
 
 #include <getopt.h>
+#include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 const struct options_entry options_table[] = {
 	{'c', "config", "FILE", "read the configuration from FILE"},
@@ -77,6 +79,19 @@ static int add_override(struct options *options, const char *text)
 	return 0;
 }
 
+/* What it is called from any other directory. */
+static void make_absolute(struct options *options)
+{
+	char *to = options->conf_absolute;
+	size_t bytes = sizeof(options->conf_absolute);
+
+	if (options->conf_path[0] == '/' || !getcwd(to, bytes))
+		return;
+	snprintf(
+		to + strlen(to), bytes - strlen(to), "/%s", options->conf_path);
+	options->conf_path = to;
+}
+
 int options_parse(struct options *options, int argc, char **argv)
 {
 	static const unsigned char modes[256] = {
@@ -106,8 +121,11 @@ int options_parse(struct options *options, int argc, char **argv)
 		return rc;
 	if (optind < argc)
 		return usage("unexpected argument ", argv[optind]);
-	if (options->mode == OPTIONS_RUN && !options->conf_path)
+	if (options->mode != OPTIONS_RUN)
+		return 0;
+	if (!options->conf_path)
 		return usage("which configuration? -c FILE", "");
+	make_absolute(options);
 	return 0;
 }
 

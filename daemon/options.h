@@ -5,6 +5,8 @@
 
 #include "conf/conf.h"
 
+#include <limits.h>
+
 #define OPTIONS_OVERRIDE_MAX 64
 
 enum options_mode {
@@ -18,7 +20,8 @@ enum options_mode {
 
 struct options {
 	enum options_mode mode;
-	const char *conf_path;
+	const char *conf_path; /* absolute when it is to run; or NULL */
+	char conf_absolute[2 * PATH_MAX];
 	struct conf_override overrides[OPTIONS_OVERRIDE_MAX];
 	int override_count;
 };

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as xml
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -74,36 +75,45 @@ def how_it_ended(code):
     return f"ended with exit status {code}" if code else ""
 
 
-def run_cmocka(build, pattern, sources):
-    """Run the programs that were built from these sources."""
-    for source in sorted((TOP / "tests" / sources).glob(pattern)):
-        binary = build / "tests" / source.stem
-        began = time.monotonic()
-        try:
-            ran = subprocess.run(
-                [binary], cwd=TOP, stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                timeout=BINARY_TIMEOUT_S, errors="replace")
-            output, ended = ran.stdout, how_it_ended(ran.returncode)
-        except subprocess.TimeoutExpired as late:
-            output = (late.stdout or b"").decode(errors="replace")
-            ended = f"was killed: not done in {BINARY_TIMEOUT_S} s"
-        except OSError as error:
-            output, ended = "", f"did not start: {error.strerror}"
-        results = list(cmocka_results(binary, output.splitlines(), ended))
-        if not results:
-            results = [Result(binary.name, "failed", "it ran no test")]
-        print(f"{binary.name}: {summary(results)}"
-              f"  ({time.monotonic() - began:.1f} s)", flush=True)
-        yield from results
+def run_cmocka(binary):
+    """All results of one program."""
+    began = time.monotonic()
+    try:
+        ran = subprocess.run(
+            [binary], cwd=TOP, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            timeout=BINARY_TIMEOUT_S, errors="replace")
+        output, ended = ran.stdout, how_it_ended(ran.returncode)
+    except subprocess.TimeoutExpired as late:
+        output = (late.stdout or b"").decode(errors="replace")
+        ended = f"was killed: not done in {BINARY_TIMEOUT_S} s"
+    except OSError as error:
+        output, ended = "", f"did not start: {error.strerror}"
+    results = list(cmocka_results(binary, output.splitlines(), ended))
+    if not results:
+        results = [Result(binary.name, "failed", "it ran no test")]
+    print(f"{binary.name}: {summary(results)}"
+          f"  ({time.monotonic() - began:.1f} s)", flush=True)
+    return results
+
+
+def programs(build, pattern, sources):
+    """Those that were built from these sources."""
+    return [build / "tests" / source.stem
+            for source in sorted((TOP / "tests" / sources).glob(pattern))]
 
 
 def run_unit(build):
-    yield from run_cmocka(build, "test_*.c", "unit")
+    for binary in programs(build, "test_*.c", "unit"):
+        yield from run_cmocka(binary)
 
 
 def run_crash(build):
-    yield from run_cmocka(build, "crash_*.c", "crash")
+    """They measure no time: one for each processor."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for results in pool.map(run_cmocka,
+                                programs(build, "crash_*.c", "crash")):
+            yield from results
 
 
 # ---- lint ----

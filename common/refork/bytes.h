@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* bytes.h -- some bytes that belong to somebody else. */
+/* bytes.h -- some bytes that belong to somebody else. No zero byte follows. */
 #ifndef REFORK_BYTES_H
 #define REFORK_BYTES_H
 

@@ -113,6 +113,12 @@ RF_API uint64_t rf_dict_scan(const struct rf_dict *dict, uint64_t cursor,
 RF_API struct rf_dict_entry *rf_dict_random(
 	const struct rf_dict *dict, uint64_t random);
 
+/* Bytes of the arena that it takes: an estimate from some of its entries.
+ * value    adds what an entry's word refers to; may be NULL
+ * Cost     O(1), ~100 ns */
+RF_API size_t rf_dict_memory(const struct rf_dict *dict,
+	size_t (*value)(const struct rf_dict_entry *entry));
+
 /* Walk everything: counts, places, chains. 0, or -EBADMSG after reporting
  * through rf_log, which calls the dict `name`. Cost: O(count). */
 RF_API int rf_dict_check(const struct rf_dict *dict, const char *name);

@@ -12,14 +12,15 @@
 /* Take a block of zeroed memory from the arena.
  *
  * bytes       1 .. RF_BLOCK_BYTES_MAX
- * Returns     the block, 16-byte aligned; NULL when the arena is at arena.max
+ * Returns     the block, 16-byte aligned (8 where the size, rounded up to 8, is
+ *             24, 40 or 56); NULL when the arena is at arena.max
  *             or the system has no memory for it: the transaction then carries
  *             -ENOMEM and can only be aborted
  * Needs       an open transaction
  * On abort    the block was never taken; the death of the process counts as
  *             an abort. Its first bytes need no rf_tx_log until the commit.
  * Cost        ~30 ns plus the zeroing; grows the segment (a system call) at
- *             most once per 4 MiB */
+ *             most once per 2 MiB */
 RF_API void *rf_alloc(size_t bytes);
 
 /* The same without the zeroing: the bytes are whatever stood there. */

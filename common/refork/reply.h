@@ -37,8 +37,10 @@ RF_API void rf_reply_nothing(struct rf_reply *reply);
 RF_API void rf_reply_close(struct rf_reply *reply);
 
 /* Send bytes to any connection, unasked (a push). Goes out with the commit,
- * after this request's reply. Ignored when that connection has ended.
- * Needs an open transaction (request, tick). */
+ * after this request's reply, in the order of the calls. Ignored when that
+ * connection has ended. All pushes of a transaction together are limited like
+ * one reply: -EMSGSIZE above max_reply. Needs an open transaction (request,
+ * tick). */
 RF_API void rf_push(uint64_t conn_id, const void *from, size_t bytes);
 
 #endif

@@ -14,13 +14,15 @@
 
 /* Find or create the root object called `name`.
  *
+ * name           1 .. RF_SLOT_NAME_MAX bytes
  * type, version  what stands in it; both are compared with what was stored
  * bytes          size of the root object
- * root           the object, zeroed when just created
+ * root           the object, zeroed when just created; it never moves, but by
+ *                rf_slot_migrate
  * created        may be NULL
  * Returns  0; -EPROTOTYPE another type or size under that name; -ESTALE
  *          another version (see rf_slot_version); -ENOSPC all slots taken;
- *          -ENAMETOOLONG; -ENOMEM
+ *          -ENAMETOOLONG; -ENOMEM. It has been logged what differs.
  * Needs    an open transaction */
 RF_API int rf_slot_open(const char *name, const char *type, uint32_t version,
 	size_t bytes, void **root, bool *created);

@@ -42,7 +42,9 @@ static inline void rf_tx_write(void *at, const void *from, size_t bytes)
 	} while (0)
 
 /* Make an error stick: later writes do nothing and the commit aborts.
- * `error` is negative (-ENOMEM ...). The first one wins. */
+ * `error` is negative (-ENOMEM ...). The first one wins. What is read from
+ * then on may be a change half made: it means nothing, and a loop that waits
+ * for its own changes must look at rf_tx_error(). */
 RF_API void rf_tx_fail(int error);
 
 /* 0, or the first error that stuck. */

@@ -18,16 +18,18 @@
 #include <stdint.h>
 
 #define RF_WORKER_MAGIC	 UINT32_C(0x72664b57)
-#define RF_WORKER_ABI	 1
+#define RF_WORKER_ABI	 2
 #define RF_WORKER_SYMBOL "refork_worker"
 #define RF_AHEAD_MAX	 8
 
-/* A client connection, as the business side knows it. Lives in the arena. */
+/* A client connection, as the business side knows it. Lives in the arena; its
+ * place is another one's after `closed`, so keep the id, not the pointer. */
 struct rf_conn {
 	uint64_t id;	      /* never used twice in the life of the daemon */
 	int64_t opened_at_ms; /* Unix time */
 	char peer[64];	      /* "127.0.0.1:51234", "unix:/run/kv.sock" */
 	uint64_t user[6];     /* the worker's; zero at open; RF_SET to change */
+	uint64_t own[6];      /* the framework's */
 };
 
 /* id is serial << RF_CONN_SLOT_BITS | slot: the serial alone is unique. */
@@ -40,10 +42,19 @@ struct rf_request {
 		*argv;	  /* argv[i].at is valid for this call only */
 	uint32_t argc;	  /* >= 1 */
 	uint32_t attempt; /* 1; more when it killed processes before */
-	int64_t now_ms;	  /* Unix time */
+	bool again;	  /* it was parked and its connection resumed */
+	bool first; /* the process may have waited since the one before it */
+	/* Told to by `reforkctl quarantine release`: the client has had its
+	 * -CRASHED. conn is made for this run; of the one that had sent the
+	 * request its user[0] is left, as it was then; 0: not known. A reply
+	 * that begins with '-' is an error: nothing of the run takes effect,
+	 * and the request stays in quarantine. */
+	bool released;
+	int64_t now_ms; /* Unix time */
 };
 
-/* What the daemon tells its worker. Strings live as long as the process. */
+/* What the daemon tells its worker. It stays where it is, its strings too, as
+ * long as the process lives. */
 struct rf_env {
 	uint32_t struct_size;
 	bool allow_crash_test;	 /* [business] allow_crash_test */
@@ -89,7 +100,8 @@ struct rf_worker {
 	 * again, 0 for "at once, after waiting requests". */
 	uint32_t (*tick)(int64_t now_ms);
 
-	/* Walk all managers (their _check). 0, or -EBADMSG after logging. */
+	/* Walk all managers (their _check). 0, or -EBADMSG after logging. Runs
+	 * after `build`, in the process that ran it or one forked from that. */
 	int (*verify)(void);
 
 	/* (tx) Where `build` runs, before it and in the same transaction, when
@@ -109,7 +121,53 @@ struct rf_worker {
 	 * a request's attempts are counted. At least 2, at most
 	 * RF_AHEAD_MAX. */
 	void (*ahead)(const struct rf_bytes *arguments, uint32_t count);
+
+	/* (tx) This request, which may have been parked, is over and has
+	 * changed nothing; the framework answers it: it has killed
+	 * (-CRASHED), or its transaction failed (rf_tx_fail, a full arena).
+	 * Undo what earlier requests of the connection had prepared for it.
+	 * Should this kill or fail as well, it is left out. */
+	void (*skipped)(const struct rf_request *req);
 };
+
+/* ---- connections; in hooks marked (tx) only ---- */
+
+/* Keep this request unanswered: it will be run again, whole, once its
+ * connection is resumed, and what the connection sends meanwhile waits behind
+ * it, in order. All of that stands in the arena: a death changes nothing.
+ * Nothing may be written as its reply. It may be parked again when it is run
+ * again. One that has no client (`reforkctl quarantine release`) cannot wait:
+ * its transaction fails. What waits for one connection is limited to
+ * network.max_request; beyond that the connection is closed. Cost: one copy of
+ * the request. */
+RF_API void rf_request_park(const struct rf_request *req);
+/* Run what the connection has parked, after this transaction and before any
+ * other request; in the order of these calls. No effect on one that has
+ * nothing parked or has been resumed already. O(1). */
+RF_API void rf_conn_resume(struct rf_conn *conn);
+/* It has parked a request and was not resumed since. */
+RF_API bool rf_conn_is_parked(const struct rf_conn *conn);
+
+/* NULL: no such connection is open. O(1). */
+RF_API struct rf_conn *rf_conn_find(uint64_t id);
+/* The open connections one after the other, in no order that means anything,
+ * NULL at both ends. `after` may have been closed in this transaction. O(1). */
+RF_API struct rf_conn *rf_conn_next(const struct rf_conn *after);
+/* End a connection once what was pushed to it has been sent. Nothing that it
+ * has sent is run any more; `closed` is called with this transaction. To end
+ * the connection of the request itself after its reply: rf_reply_close. */
+RF_API void rf_conn_close(struct rf_conn *conn);
+/* Whether network.client_idle_timeout leaves it alone: it waits for pushes. One
+ * that has parked a request is left alone without. */
+RF_API void rf_conn_set_patient(struct rf_conn *conn, bool patient);
+
+/* Have `tick` called at that instant (Unix ms), or sooner. A successor calls it
+ * as soon as it serves: what is due stands in the arena. */
+RF_API void rf_tick_by(int64_t at_ms);
+
+/* After this transaction this process ends as if told to by `reforkctl restart
+ * business`: a successor goes on; not a crash. */
+RF_API void rf_leave(void);
 
 /* Facts about the running service, for INFO and the like. Cost: ~100 ns. */
 struct rf_stats {

@@ -154,6 +154,37 @@ static void put_last(
 		fputs(", 0 clients lost", out);
 }
 
+/* The sum; and its parts, unless all are of the business process. */
+static void put_crash_counts(const struct rf_status_supervisor *st, FILE *out)
+{
+	const struct {
+		const char *of;
+		uint64_t count;
+	} parts[] = {
+		{"business", rf_status_get(st->crashes)},
+		{"network", rf_status_get(st->network_crashes)},
+		{"vault", rf_status_get(st->vault_crashes)},
+		{"standby", rf_status_get(st->standby_crashes)},
+	};
+	uint64_t sum = 0;
+	const char *before = " (";
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+		sum += parts[i].count;
+	put_count(out, sum);
+	if (sum == parts[0].count)
+		return;
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		if (!parts[i].count)
+			continue;
+		fputs(before, out);
+		put_count(out, parts[i].count);
+		fprintf(out, " %s", parts[i].of);
+		before = ", ";
+	}
+	putc(')', out);
+}
+
 static void crash_lines(const struct report *r, FILE *out)
 {
 	const struct rf_status_shm *st = r->service->status;
@@ -161,17 +192,12 @@ static void crash_lines(const struct report *r, FILE *out)
 		ring_find(&st->crashes, st->crashes.last_id);
 
 	fputs("  crashes   ", out);
-	put_count(out, st->supervisor.crashes);
+	put_crash_counts(&st->supervisor, out);
 	if (crash)
 		put_last(r, crash, out);
 	else if (r->last_end)
 		fprintf(out, ", last: %s", r->last_end);
 	putc('\n', out);
-	if (st->supervisor.network_crashes) {
-		fputs("            of the network process: ", out);
-		put_count(out, st->supervisor.network_crashes);
-		putc('\n', out);
-	}
 	if (crash)
 		fprintf(out, "            reforkctl crash show %" PRIu64 "\n",
 			crash->id);

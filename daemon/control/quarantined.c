@@ -121,6 +121,37 @@ static void put_printable(FILE *out, const char *bytes, size_t count)
 	}
 }
 
+#define REPLY_BYTES sizeof((struct rf_status_business *)0)->release_reply
+
+/* As much of it as there is. */
+static void put_reply(FILE *out, const char *reply, uint64_t bytes)
+{
+	put_printable(
+		out, reply, bytes < REPLY_BYTES ? (size_t)bytes : REPLY_BYTES);
+	if (bytes > REPLY_BYTES)
+		fputs("...", out);
+}
+
+static enum verb_result refuse_reply(
+	struct verb_call *call, const char *reply, uint64_t bytes)
+{
+	char text[4 * REPLY_BYTES + 4] = "";
+	FILE *out;
+
+	while (bytes > 0 && bytes <= REPLY_BYTES &&
+		(reply[bytes - 1] == '\n' || reply[bytes - 1] == '\r'))
+		bytes--;
+	out = fmemopen(text, sizeof(text), "w");
+	if (out) {
+		put_reply(out, reply, bytes);
+		fclose(out);
+	}
+	return verb_refuse(call,
+		"quarantined request %s: answered with an error; nothing of it "
+		"took effect, and it stays: %s",
+		call->argv[0], text);
+}
+
 enum verb_result order_quarantine_released(
 	struct verb_call *call, const struct family_outcome *outcome)
 {
@@ -133,16 +164,17 @@ enum verb_result order_quarantine_released(
 	(void)outcome;
 	if (rf_status_get(b->release_serial) != call->serial)
 		return VERB_LATER;
+	memcpy(reply, b->release_reply, sizeof(reply));
+	if (result == -ECANCELED)
+		return refuse_reply(call, reply, bytes);
 	if (result)
 		return refuse_record(call, (int)result);
-	memcpy(reply, b->release_reply, sizeof(reply));
 	if (call->format == REPORT_JSON)
 		return tell_reply(call, reply, bytes);
 	fprintf(call->out,
 		"released %s, reply of %" PRIu64 " bytes: ", call->argv[0],
 		bytes);
-	put_printable(call->out, reply,
-		bytes < sizeof(reply) ? (size_t)bytes : sizeof(reply));
-	fputs(bytes > sizeof(reply) ? "...\n" : "\n", call->out);
+	put_reply(call->out, reply, bytes);
+	fputc('\n', call->out);
 	return VERB_DONE;
 }

@@ -206,7 +206,7 @@ static int put_running(const char *dir, int count)
 			set_path(&other, path, NULL) ||
 			ask(&other, "ping", "text", NULL, PING_WAIT_MS))
 			continue;
-		fprintf(stderr, "%s%.*s", count++ ? ", " : "; running: ",
+		fprintf(stderr, "%s%.*s", count++ ? ", " : "; running there: ",
 			(int)(strlen(name) - strlen(".sock")), name);
 	}
 	free(other.answer);
@@ -216,14 +216,20 @@ static int put_running(const char *dir, int count)
 
 static void tell_running(const struct ctl *ctl, int rc)
 {
+	bool two = strcmp(ctl->runtime_dir, SYSTEM_DIR);
 	int count;
 
-	fprintf(stderr, "reforkctl: no daemon called '%s' (connect to %s: %s)",
-		ctl->instance, ctl->address.sun_path, strerror(-rc));
+	fprintf(stderr,
+		"reforkctl: no daemon called '%s' in %s%s%s (connect to %s: "
+		"%s)",
+		ctl->instance, ctl->runtime_dir, two ? " or " : "",
+		two ? SYSTEM_DIR : "", ctl->address.sun_path, strerror(-rc));
 	count = put_running(ctl->runtime_dir, 0);
-	if (strcmp(ctl->runtime_dir, SYSTEM_DIR))
+	if (two)
 		count = put_running(SYSTEM_DIR, count);
-	fputs(count ? "\n" : "; none is running\n", stderr);
+	fprintf(stderr,
+		"%s; one with another refork.runtime_dir: -S DIR/%s.sock\n",
+		count ? "" : "; none is running there", ctl->instance);
 }
 
 enum ctl_exit ask_failed(const struct ctl *ctl, const char *command, int rc)

@@ -207,14 +207,16 @@ static void show_text(const struct record *r, FILE *out)
 		"  service     %s, worker %s, generation %" PRIu64 "\n"
 		"  client      %s, connection %" PRIu64 "\n"
 		"  ended       %" PRIu64 " processes\n"
-		"  request     %" PRIu64 " bytes, at %" PRIu64
+		"  request     %" PRIu64 " bytes, %s %" PRIu64
 		" of channel %" PRIu64 "\n"
 		"  command     %s\n",
 		r->entry.id, r->entry.running ? ", being run again" : "",
 		when(r, text), r->file.service, r->file.worker,
 		r->file.generation, r->file.peer,
 		rf_conn_serial(r->file.conn_id), r->file.attempts,
-		r->file.bytes, r->file.position, r->file.channel_epoch,
+		r->file.bytes,
+		r->file.position & RF_PARKED_POS ? "parked as" : "at",
+		r->file.position & ~RF_PARKED_POS, r->file.channel_epoch,
 		r->command);
 	dump(r, out);
 }

@@ -260,9 +260,10 @@ static void page_request(const struct rf_crash *r, FILE *out)
 	}
 	fprintf(out, "  request    %s\n", crash_request(r, text));
 	fprintf(out,
-		"             %" PRIu64 " bytes, attempt %u, position %" PRIu64
-		"\n",
-		r->request.bytes, r->request.attempt, r->request.position);
+		"             %" PRIu64 " bytes, attempt %u, %s %" PRIu64 "\n",
+		r->request.bytes, r->request.attempt,
+		r->request.position & RF_PARKED_POS ? "parked as" : "position",
+		r->request.position & ~RF_PARKED_POS);
 	if (*r->request.peer)
 		fprintf(out, "  client     %s\n", r->request.peer);
 }

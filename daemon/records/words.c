@@ -15,6 +15,7 @@ static const struct {
 	{RF_CHILD_EXIT_CHANNEL, "the channel held bytes that are no message"},
 	{RF_CHILD_EXIT_DAMAGED, "verify found the state damaged"},
 	{RF_CHILD_EXIT_CODE, "its code cannot run the state"},
+	{RF_CHILD_EXIT_LEFT, "its worker wished for a successor"},
 	{RF_CHILD_EXIT_START, "it could not start"},
 };
 

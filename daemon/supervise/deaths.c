@@ -23,10 +23,17 @@ static bool exited_with(const struct process *p, int code)
 	return p->end.si_code == CLD_EXITED && p->end.si_status == code;
 }
 
+/* At its worker's wish. */
+static bool has_left(const struct process *p)
+{
+	return p->role == BUSINESS && exited_with(p, RF_CHILD_EXIT_LEFT);
+}
+
 /* Whatever its exit code: nobody asked. */
 static bool is_crash(const struct process *p, enum child_state state)
 {
-	if (p->asked || state == CHILD_STOPPING || planned_is_refusal(p))
+	if (p->asked || state == CHILD_STOPPING || planned_is_refusal(p) ||
+		has_left(p))
 		return false;
 	return !(p->ordered_to_leave && exited_with(p, RF_CHILD_EXIT_ASKED));
 }
@@ -105,6 +112,15 @@ static enum child_event end_event(struct member *m, const struct process *p)
 }
 
 /* ---- the end of a process ---- */
+
+/* As if an operator had wished for it; unless one does, just now. */
+static void count_left(const struct process *p)
+{
+	struct family *f = p->family;
+
+	if (has_left(p) && !f->planned.active)
+		rf_status_add(f->service->status->supervisor.planned, 1);
+}
 
 static void collect(struct process *p)
 {
@@ -263,6 +279,7 @@ void deaths_on_exit(struct ev_loop *loop, ev_io *w, int events)
 	w->fd = -1;
 	see_taken(p);
 	p->dead = true;
+	count_left(p);
 	if (!p->let_be)
 		p->noticed_us = rf_monotonic_us();
 	departed = !p->member;

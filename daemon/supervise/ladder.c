@@ -3,7 +3,8 @@
  *
  *   damage was found                                   restore
  *   died in recovery, twice in a row                   restore
- *   window full again, after a clean walk              on_limit: last rung
+ *   window full again after a clean walk, and hardly
+ *   a request answered for each crash                  on_limit: last rung
  *   window full                                        verify
  *   died of itself in recovery                         verify
  *   died of itself outside of a request                verify, unless that

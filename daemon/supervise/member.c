@@ -7,7 +7,9 @@
 #include "member.h"
 
 #include "pause.h"
+#include "vault.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <refork/log.h>
 #include <signal.h>
@@ -129,6 +131,9 @@ static void send(struct member *m, int number)
 
 static enum child_event act_abort(struct member *m)
 {
+	if (m->process)
+		rf_status_set(m->family->service->status->supervisor.hung_pid,
+			m->process->pid);
 	send(m, SIGABRT);
 	return CHILD_EV_COUNT;
 }
@@ -308,6 +313,25 @@ static enum rf_log_level level_of(
 							      : RF_LOG_DEBUG;
 }
 
+/* It is the vault, or the network child for a new vault, that was to fork. */
+static void log_nofork(const struct member *m, const char *then)
+{
+	const char *asked = m->role == NETWORK ? "vault" : "network process";
+
+	if (m->fork_error == ETIMEDOUT)
+		rf_log(RF_LOG_ERROR,
+			"spawn %s: the %s that is to fork it has not answered "
+			"within %d ms%s",
+			member_names[m->role], asked, VAULT_WAIT_MS, then);
+	else if (m->fork_error == ESRCH)
+		rf_log(RF_LOG_ERROR,
+			"spawn %s: the %s that is to fork it is not there%s",
+			member_names[m->role], asked, then);
+	else
+		rf_log(RF_LOG_ERROR, "spawn %s: fork: %s%s",
+			member_names[m->role], strerror(m->fork_error), then);
+}
+
 static void log_change(
 	const struct member *m, enum child_state from, enum child_event event)
 {
@@ -320,8 +344,7 @@ static void log_change(
 		snprintf(then, sizeof(then), "; next try in %" PRIu64 " ms",
 			m->pause_ms);
 	if (event == CHILD_EV_NOFORK) {
-		rf_log(RF_LOG_ERROR, "spawn %s: fork: %s%s",
-			member_names[m->role], strerror(m->fork_error), then);
+		log_nofork(m, then);
 		return;
 	}
 	if (ended)

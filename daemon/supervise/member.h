@@ -114,13 +114,14 @@ struct family {
 
 	/* Where the ladder stands. */
 	struct intensity crashes;
-	int64_t verified_at_ms; /* the clean walk after a burst; 0: none */
-	bool verify;		/* the next business child is to walk */
-	bool burst;		/* ... because of a burst */
-	bool died_in_recovery;	/* the last one did */
-	bool at_limit;		/* no more, until an operator says so */
-	bool exhausted;		/* the host is to be told so */
-	uint64_t quarantined;	/* seen so far */
+	int64_t verified_at_ms;	    /* the clean walk after a burst; 0: none */
+	uint64_t verified_requests; /* answered until then */
+	bool verify;		    /* the next business child is to walk */
+	bool burst;		    /* ... because of a burst */
+	bool died_in_recovery;	    /* the last one did */
+	bool at_limit;		    /* no more, until an operator says so */
+	bool exhausted;		    /* the host is to be told so */
+	uint64_t quarantined;	    /* seen so far */
 
 	struct planned planned;
 };

@@ -10,6 +10,7 @@
 #include "vault.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <refork/log.h>
 #include <signal.h>
@@ -89,6 +90,21 @@ static int predecessor_of(const struct member *m)
 	return m->role == STANDBY && p ? p->exit.fd : -1;
 }
 
+/* Nobody but the vault has the connections now: they end with it. */
+static void end_silent_vault(struct family *f)
+{
+	struct member *vault = &f->members[VAULT];
+
+	rf_log(RF_LOG_ERROR,
+		"vault %d did not answer twice, within %d ms each, when a "
+		"network process was to be made: ending it and forking "
+		"another, which costs the connections of all clients "
+		"(%" PRIu64 ") and no state",
+		vault->process->pid, VAULT_WAIT_MS,
+		(uint64_t)rf_status_get(f->service->status->network.clients));
+	member_feed(vault, CHILD_EV_REPLACE);
+}
+
 /* The connections are in the vault's keeping: the network child is made out of
  * it, and another vault out of the network child. */
 static int make(
@@ -107,7 +123,7 @@ static int make(
 	/* Twice in a row: it never answers again. Once may be a machine that
 	 * stood still, and no reason to end all connections. */
 	if (rc == -ETIMEDOUT && m->fork_error == ETIMEDOUT)
-		member_feed(&f->members[VAULT], CHILD_EV_REPLACE);
+		end_silent_vault(f);
 	return rc;
 }
 

@@ -36,6 +36,22 @@ static enum rf_phase phase_of(const struct process *p)
 	return phase < RF_PHASE_COUNT ? (enum rf_phase)phase : RF_PHASE_NONE;
 }
 
+static uint64_t requests_of(const struct family *f)
+{
+	return rf_status_get(f->service->status->business.requests);
+}
+
+/* A walk after the last burst was clean, and it has not helped: hardly a
+ * request for each crash has been answered since. */
+static bool walked_in_vain(const struct family *f, int64_t now_ms)
+{
+	const struct conf *conf = f->service->conf;
+
+	return f->verified_at_ms != 0 &&
+	       now_ms - f->verified_at_ms < (int64_t)conf->restart.window_ms &&
+	       requests_of(f) - f->verified_requests < conf->restart.burst;
+}
+
 static struct ladder_facts facts_of(struct family *f, const struct process *p)
 {
 	const struct conf *conf = f->service->conf;
@@ -55,8 +71,7 @@ static struct ladder_facts facts_of(struct family *f, const struct process *p)
 		.had_verified = p->verified || verified_now,
 		.again = f->died_in_recovery,
 		.burst = count >= conf->restart.burst,
-		.burst_before = f->verified_at_ms &&
-				now_ms - f->verified_at_ms < (int64_t)window_ms,
+		.burst_before = walked_in_vain(f, now_ms),
 	};
 }
 
@@ -231,8 +246,10 @@ void rungs_on_serving(struct family *f)
 	if (p->verified) {
 		rf_log(RF_LOG_NOTICE,
 			"recovery ladder, verify: all whole, serving again");
-		if (f->burst)
+		if (f->burst) {
 			f->verified_at_ms = rf_monotonic_ms();
+			f->verified_requests = requests_of(f);
+		}
 	}
 	f->verify = f->burst = f->died_in_recovery = false;
 	rungs_see_quarantined(f);

@@ -44,17 +44,19 @@ static void end_hung(struct member *m, enum watch_verdict verdict)
 		&m->family->service->status->supervisor;
 	const struct conf *conf = m->family->service->conf;
 	bool timeout = verdict == WATCH_TIMEOUT;
+	bool kept =
+		m->role == VAULT && member_lives(&m->family->members[NETWORK]);
 
 	m->process->cause = timeout ? RF_CRASH_TIMEOUT : RF_CRASH_HANG;
 	rf_status_add(st->hangs, 1);
 	rf_log(RF_LOG_WARNING,
 		timeout ? "%s %d: a request runs for longer than "
-			  "request_timeout (%" PRIu64 " ms): ending it"
+			  "request_timeout (%" PRIu64 " ms): ending it%s"
 			: "%s %d: no sign of life within heartbeat_timeout "
-			  "(%" PRIu64 " ms): ending it",
+			  "(%" PRIu64 " ms): ending it%s",
 		member_names[m->role], m->process->pid,
-		timeout ? conf->business.request_timeout_ms
-			: silence_max_ms(m));
+		timeout ? conf->business.request_timeout_ms : silence_max_ms(m),
+		kept ? "; the network process keeps the connections" : "");
 	member_feed(m, CHILD_EV_HANG);
 }
 

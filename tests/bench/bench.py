@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Measure, side by side in one run, and print Markdown tables.
 
-    bench.py [tx] [heap] [redis] [death] [upgrade] [picture]
+    bench.py [tx] [heap] [containers] [redis] [list] [memory] [large] [death]
+             [upgrade] [picture]
 
 All but the picture when none is named. QUICK=1 in the environment makes every
 part small: to see that it runs. What is compared alternates, and medians are
@@ -18,6 +19,7 @@ import time
 from pathlib import Path
 
 from deaths import bench_death, bench_upgrade
+from kv_bench import bench_large, bench_list, bench_memory
 from measure import QUICK, Redis, on_core, output_of, say, table
 from picture import bench_picture
 from service import BUILD, Service, children_of
@@ -26,7 +28,7 @@ ROUNDS = 2 if QUICK else 9
 SERVER_CORE, CLIENT_CORE = "0", "1"
 
 
-# ---- tx, heap ----
+# ---- tx, heap, containers ----
 
 def bench_tx(_):
     say("## A transaction", "")
@@ -37,6 +39,11 @@ def bench_heap(_):
     say("## Taking and giving memory",
         "", "16 to 1024 bytes, random lifetimes.", "")
     say(output_of(BUILD / "bench" / "bench_heap"))
+
+
+def bench_containers(_):
+    say("## A call of a container", "")
+    say(output_of(BUILD / "bench" / "bench_containers"))
 
 
 # ---- redis-benchmark ----
@@ -106,8 +113,9 @@ def bench_redis(directory):
 
 # ---- the whole ----
 
-PARTS = {"tx": bench_tx, "heap": bench_heap, "redis": bench_redis,
-         "death": bench_death, "upgrade": bench_upgrade}
+PARTS = {"tx": bench_tx, "heap": bench_heap, "containers": bench_containers,
+         "redis": bench_redis, "list": bench_list, "memory": bench_memory,
+         "large": bench_large, "death": bench_death, "upgrade": bench_upgrade}
 EXTRA = {"picture": bench_picture}
 
 

@@ -86,6 +86,9 @@ class Redis:
                     return wire
                 time.sleep(0.0005)
 
+    def raw(self):
+        return Wire(("127.0.0.1", self.port))
+
     def kill(self):
         self.process.kill()
         self.process.wait()

@@ -7,7 +7,7 @@
 #include "front.h"
 #include "clock.h"
 #include "conf/conf.h"
-#include "worker/business/desk.h"
+#include "worker/business/parked.h"
 #include "worker/business/stats.h"
 #include <refork/tx.h>
 #include <stdlib.h>
@@ -256,7 +256,7 @@ void front_prepare(const struct scenario *self)
 	for (size_t i = 0; front->says[i] != NULL; i++)
 		say(front->says[i]);
 	if (front->attempts > 0)
-		MINE->attempt = MINE->request_pos << 8 | front->attempts;
+		MINE->attempt = parked_next_pos() << 8 | front->attempts;
 	shm->reply.consumer_sleeps = 1;
 	shm->request.producer_waits = front->waits;
 }
@@ -268,8 +268,10 @@ void front_act(const struct scenario *self)
 	if (front->fresh_channel)
 		take_over(front, RF_CONN_CHUNK + 1);
 	work();
-	if (front->tick)
+	if (front->tick) {
 		tick();
+		work(); /* what it has resumed */
+	}
 }
 
 int front_check(const struct scenario *self)
@@ -277,6 +279,8 @@ int front_check(const struct scenario *self)
 	const struct front *front = self->arg;
 
 	build(front->worker);
+	if (parked_check() != 0)
+		return -1;
 	return front->worker->verify != NULL ? front->worker->verify() : 0;
 }
 
@@ -289,7 +293,7 @@ void front_forget(const struct scenario *self, struct image *image)
 		front->forget(image);
 }
 
-/* Requests or replies from `pos` to `end`. */
+/* Requests, or replies that end one, from `pos` to `end`. */
 static unsigned count_messages(
 	const struct rf_ring *ring, uint64_t pos, uint64_t end)
 {
@@ -300,9 +304,20 @@ static unsigned count_messages(
 		if (rf_ring_peek(ring, pos, &msg) != 1)
 			condemn("a ring holds bytes that are no message");
 		count += msg.type == RF_MSG_REQUEST ||
-			 msg.type == RF_MSG_REPLY || msg.type == RF_MSG_ERROR;
+			 msg.type == RF_MSG_REPLY ||
+			 (msg.type == RF_MSG_ERROR &&
+				 !(msg.flags & RF_MSG_UNASKED));
 	}
 	return count;
+}
+
+static bool is_work_waiting(void)
+{
+	struct rf_msg msg;
+
+	return MINE->ready_first != NULL ||
+	       (MINE->dropped == NULL && rf_ring_peek(&channel()->request.ring,
+						 MINE->request_pos, &msg) == 1);
 }
 
 /* A request is done and answered, or neither; the word that must outlive the
@@ -311,7 +326,6 @@ void front_resume(const struct scenario *self, size_t undone, bool rung)
 {
 	const struct front *front = self->arg;
 	struct rf_channel *ch = channel();
-	struct rf_msg msg;
 	unsigned done, answered;
 	bool due;
 
@@ -320,9 +334,8 @@ void front_resume(const struct scenario *self, size_t undone, bool rung)
 		(ch->shm->reply.head > MINE->reply_pos ||
 			ch->shm->request.tail > MINE->request_pos))
 		condemn("the rings show what is not committed");
-	if (!front->fresh_channel && undone > 0 &&
-		rf_ring_peek(&ch->request.ring, MINE->request_pos, &msg) == 1 &&
-		MINE->attempt >> 8 != MINE->request_pos)
+	if (!front->fresh_channel && undone > 0 && is_work_waiting() &&
+		MINE->attempt >> 8 != parked_next_pos())
 		condemn("a message was worked on, its attempt not counted");
 	take_over(front, front->fresh_channel ? RF_CONN_CHUNK + 1 : 1);
 	if (ch->shm->request.tail != MINE->request_pos ||
@@ -355,29 +368,55 @@ static void quote(struct tale *tale, const uint8_t *from, size_t bytes)
 	}
 }
 
-void front_tell(const struct scenario *self, struct tale *tale)
+static void tell_message(
+	struct tale *tale, const struct rf_msg *msg, const uint8_t *from)
 {
 	static const char *const kinds[RF_MSG_TYPE_COUNT] = {
 		[RF_MSG_REPLY] = "reply",
 		[RF_MSG_PUSH] = "push",
 		[RF_MSG_ERROR] = "error",
 	};
+
+	tale_add(tale, "%s%s %u%s%s%s ",
+		msg->flags & RF_MSG_UNASKED ? "unasked " : "", kinds[msg->type],
+		(unsigned)rf_conn_serial(msg->conn_id),
+		msg->flags & RF_MSG_LAST_WORD ? "!" : "",
+		msg->flags & RF_MSG_PATIENT ? "+" : "",
+		msg->flags & RF_MSG_IMPATIENT ? "-" : "");
+	quote(tale, from, msg->payload_bytes);
+	tale_add(tale, "\n");
+}
+
+static void tell_pushes(
+	struct tale *tale, const uint8_t *from, const uint8_t *end)
+{
+	struct rf_msg msg;
+
+	for (; from < end; from += msg.ring_bytes) {
+		memcpy(&msg, from, sizeof msg);
+		tale_add(tale, "large ");
+		tell_message(tale, &msg, from + sizeof msg);
+	}
+}
+
+void front_tell(const struct scenario *self, struct tale *tale)
+{
 	struct rf_lane *lane = &channel()->reply;
 	uint64_t pos = lane->ring.shm->tail;
 	struct rf_msg msg;
 
 	(void)self;
-	while (rf_ring_peek(&lane->ring, pos, &msg) == 1) {
+	for (; rf_ring_peek(&lane->ring, pos, &msg) == 1;
+		pos += msg.ring_bytes) {
 		const uint8_t *from =
 			msg.flags & RF_MSG_LARGE
 				? lane->large
 				: rf_ring_payload(&lane->ring, pos);
 
-		tale_add(tale, "%s %u%s ", kinds[msg.type],
-			(unsigned)rf_conn_serial(msg.conn_id),
-			msg.flags & RF_MSG_LAST_WORD ? "!" : "");
-		quote(tale, from, msg.payload_bytes);
-		tale_add(tale, "\n");
-		pos += msg.ring_bytes;
+		if (msg.type == RF_MSG_PUSHES)
+			tell_pushes(tale, from + msg.conn_id,
+				from + msg.conn_id + msg.payload_bytes);
+		else
+			tell_message(tale, &msg, from);
 	}
 }

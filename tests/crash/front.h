@@ -9,7 +9,8 @@
  * in the request ring when the sweep begins, the network child asleep. The
  * act is the desk's: it takes what there is. What comes back is told in a line
  * for each message: its kind ("reply", "push" or "error"), the connection, with
- * ! when this is its last word, and the bytes; | stands for an end of line.
+ * ! when this is its last word, + and - when its patience begins and ends, and
+ * the bytes; | stands for an end of line.
  */
 #ifndef FRONT_H
 #define FRONT_H

@@ -351,15 +351,15 @@ static void super_means(struct image *image)
 		sizeof(struct rf_super) - offsetof(struct rf_super, heap));
 }
 
-/* 16 .. 128 by 16, then four per power of two. */
+/* 16 .. 64 by 8, then four per power of two. */
 static size_t class_bytes(size_t klass)
 {
 	size_t base;
 
-	if (klass < 8)
-		return (klass + 1) * 16;
-	base = (size_t)128 << (klass - 8) / 4;
-	return base + base / 4 * (klass % 4 + 1);
+	if (klass < 7)
+		return (klass + 2) * 8;
+	base = (size_t)64 << (klass - 7) / 4;
+	return base + base / 4 * ((klass - 7) % 4 + 1);
 }
 
 static void small_means(struct image *image, size_t page)

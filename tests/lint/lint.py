@@ -21,6 +21,7 @@ FUNCTION_LINES_MAX = 60
 LAYERS = {
     "common/refork": [],
     "common": ["common/refork"],
+    "common/containers": ["common", "common/refork"],
     "conf": ["common/refork"],
     "daemon": ["common", "common/refork", "conf", "daemon/supervise"],
     "daemon/records": ["common", "common/refork", "conf", "daemon",

@@ -214,9 +214,13 @@ def decode(buffer, at=0):
         return ReplyError(line.decode()), end
     if kind == b":":
         return int(line), end
+    if kind == b",":
+        return float(line), end
     if kind == b"_":
         return None, end
-    if kind == b"$":
+    if kind == b"#":
+        return line == b"t", end
+    if kind in (b"$", b"="):
         size = int(line)
         if size < 0:
             return None, end

@@ -6,11 +6,13 @@
 
 N counts blows of every kind.
 
-Each connection owns its keys, so it can say in advance what each of its
-requests must answer, byte for byte: a lost, doubled, half-made or reordered
-request shows up as a wrong value. A few counters are incremented by all: the
-values handed out must be 1..N, each exactly once, in rising order per
-connection.
+Each connection owns its keys, of every kind, so it can say in advance what
+each of its requests must answer, byte for byte, those in a MULTI included: a
+lost, doubled, half-made or reordered request shows up as a wrong value. A few
+counters are incremented by all: the values handed out must be 1..N, each
+exactly once, in rising order per connection. Beside each connection another
+one is blocked on a queue that the first fills with numbers: it must get every
+number, in turn.
 
 Meanwhile, 2 to 50 ms after the service was last seen to answer, a blow falls:
 the business child, the network child, the standby or two of them are killed
@@ -33,13 +35,12 @@ import signal
 import sys
 import tempfile
 import time
-from collections import Counter, deque
+from collections import Counter
 
 from footprint import anonymous_kib, assert_nothing_has_grown, settled
-from service import PATIENCE_S, Service, encode, parse_info, wait_until
+from service import PATIENCE_S, Service, parse_info, wait_until
+from storm_players import SHARED_COUNTERS, Player, Waiter, compare, shorten
 
-SHARED_COUNTERS = 3
-BIG_BYTES = 400_000     # does not fit the ring: takes the large area
 KILL_AFTER_MS = (2, 50)
 # Network children that end sooner, one after the other, count as killed by
 # what they took over: the connections are dropped in the end.
@@ -51,120 +52,6 @@ STANDBY_SHARE = 0.08
 # What the service must be told so that nobody is refused for what we do.
 SETTINGS = {"restart_burst": 1000000, "quarantine_client_limit": 0,
             "upgrade_canary": 0}
-
-
-class Player:
-    """One connection: its random choices, and what it knows of its keys."""
-
-    def __init__(self, service, number, seed, handed_out):
-        self.random = random.Random(f"{seed}/{number}")
-        self.prefix = f"c{number}"
-        self.wire = service.raw(unix=number % 2 == 1)
-        self.strings = {}
-        self.numbers = {}
-        self.handed_out = handed_out    # shared counter -> its values
-        self.last_shared = Counter()
-        self.expected = deque()         # (request, expected or a check)
-        self.sent_at = 0.0
-        self.longest_pause_s = 0.0
-        self.answered = 0
-
-    # -- what is asked, and what the answer must be --
-
-    def set(self):
-        key = self.string_key()
-        size = self.random.choice((1, 8, 64, 64, 300, 5000))
-        if self.random.random() < 0.002:
-            size = BIG_BYTES
-        value = self.random.randbytes(size)
-        self.strings[key] = value
-        return ("SET", key, value), b"OK"
-
-    def get(self):
-        key = self.string_key()
-        return ("GET", key), self.strings.get(key)
-
-    def append(self):
-        key = self.string_key()
-        tail = self.random.randbytes(self.random.randrange(1, 40))
-        self.strings[key] = self.strings.get(key, b"") + tail
-        return ("APPEND", key, tail), len(self.strings[key])
-
-    def delete(self):
-        keys = {self.string_key() for _ in range(self.random.randrange(1, 4))}
-        gone = [key for key in keys if self.strings.pop(key, None) is not None]
-        return ("DEL", *sorted(keys)), len(gone)
-
-    def mset(self):
-        pairs = {self.string_key(): self.random.randbytes(20)
-                 for _ in range(self.random.randrange(1, 5))}
-        self.strings.update(pairs)
-        return ("MSET", *(part for pair in pairs.items() for part in pair)), \
-            b"OK"
-
-    def increment(self):
-        key = f"{self.prefix}:n{self.random.randrange(4)}"
-        self.numbers[key] = self.numbers.get(key, 0) + 1
-        return ("INCR", key), self.numbers[key]
-
-    def increment_shared(self):
-        name = f"shared:{self.random.randrange(SHARED_COUNTERS)}"
-
-        def check(value):
-            assert isinstance(value, int), value
-            assert value > self.last_shared[name], \
-                f"{name} went back: {self.last_shared[name]} -> {value}"
-            self.last_shared[name] = value
-            self.handed_out[name].append(value)
-        return ("INCR", name), check
-
-    def string_key(self):
-        return f"{self.prefix}:s{self.random.randrange(60)}"
-
-    CHOICES = [set, set, get, get, append, append, delete, mset, increment,
-               increment, increment_shared, increment_shared]
-
-    # -- the conversation --
-
-    def send_batch(self):
-        size = self.random.choice((1, 1, 1, 4, 16, 100))
-        data = []
-        for _ in range(size):
-            request, expected = self.random.choice(self.CHOICES)(self)
-            data.append(encode(*request))
-            self.expected.append((request, expected))
-        self.sent_at = time.monotonic()
-        self.wire.send_raw(b"".join(data))
-
-    def on_readable(self):
-        """Compare what has arrived. Returns the number of replies."""
-        if not self.wire.receive_once():
-            raise AssertionError(f"{self.prefix}: the connection was dropped")
-        count = 0
-        while found := self.wire.try_read():
-            assert self.expected, \
-                f"{self.prefix}: a reply to nothing: {found[0]!r}"
-            request, expected = self.expected.popleft()
-            compare(request, expected, found[0])
-            count += 1
-        pause = time.monotonic() - self.sent_at
-        self.longest_pause_s = max(self.longest_pause_s, pause)
-        self.answered += count
-        return count
-
-
-def compare(request, expected, reply):
-    if callable(expected):
-        expected(reply)
-        return
-    assert type(reply) is type(expected) and reply == expected, \
-        f"{shorten(request)} answered {shorten(reply)}," \
-        f" not {shorten(expected)}"
-
-
-def shorten(value):
-    text = repr(value)
-    return text if len(text) < 200 else f"{text[:200]}... ({len(text)})"
 
 
 # ---- blows ----
@@ -408,6 +295,8 @@ class Storm:
         self.handed_out = {f"shared:{i}": [] for i in range(SHARED_COUNTERS)}
         self.players = [Player(service, number, seed, self.handed_out)
                         for number in range(connections)]
+        self.waiters = [Waiter(service, number)
+                        for number in range(connections)]
         self.killer = Killer(service, seed, kills, self.workers)
         self.took_s = 0.0
 
@@ -416,11 +305,12 @@ class Storm:
         began = time.monotonic()
         poll = select.epoll()
         by_fd = {}
-        for side in [*self.players, self.killer]:
+        for side in [*self.players, *self.waiters, self.killer]:
             by_fd[side.wire.socket.fileno()] = side
             poll.register(side.wire.socket, select.EPOLLIN)
         while not self.killer.done() or \
-                any(player.expected for player in self.players):
+                any(player.expected for player in self.players) or \
+                self.queued() > 0:
             for player in self.players:
                 if not player.expected and not self.killer.done():
                     player.send_batch()
@@ -433,9 +323,14 @@ class Storm:
         self.took_s = time.monotonic() - began
         self.check_values()
         self.check_counts()
-        for side in [*self.players, self.killer]:
+        for side in [*self.players, *self.waiters, self.killer]:
             side.wire.close()
         assert_nothing_has_grown(self.service, self.before, self.memory_kib)
+
+    def queued(self):
+        """Numbers that no waiter has got yet."""
+        return sum(player.queued - waiter.popped
+                   for player, waiter in zip(self.players, self.waiters))
 
     def look_at_memory(self):
         """The first tenth of the blows may let the supervisor's memory
@@ -447,8 +342,13 @@ class Storm:
         late = time.monotonic() - PATIENCE_S
         for player in self.players:
             assert not player.expected or player.sent_at > late, \
-                f"{player.prefix}: {shorten(player.expected[0][0])} was not" \
+                f"{player.name}: {shorten(player.expected[0][0])} was not" \
                 f" answered in {PATIENCE_S} s"
+        for player, waiter in zip(self.players, self.waiters):
+            assert waiter.popped == player.queued or \
+                max(player.sent_at, waiter.sent_at) > late, \
+                f"{waiter.name} has not got {waiter.popped} of " \
+                f"{player.queued} in {PATIENCE_S} s"
         killer = self.killer
         assert not killer.blow or killer.struck_at > late, \
             f"no answer to the killer in {PATIENCE_S} s after " \
@@ -459,12 +359,10 @@ class Storm:
         with self.service.raw() as wire:
             count = 0
             for player in self.players:
-                for key, value in player.strings.items():
-                    compare(("GET", key), value, wire.call("GET", key))
-                for key, value in player.numbers.items():
-                    compare(("GET", key), b"%d" % value,
-                            wire.call("GET", key))
-                count += len(player.strings) + len(player.numbers)
+                truths, keys = player.truths()
+                for request, expected in truths:
+                    compare(request, expected, wire.call(*request))
+                count += keys
             for name, values in self.handed_out.items():
                 assert sorted(values) == list(range(1, len(values) + 1)), \
                     f"{name}: a value was handed out twice or never"

@@ -99,3 +99,45 @@ def test_a_printed_configuration_is_one_that_can_be_read_back(
     copy.write_text(first.stdout)
     second = reforkd("-c", copy, "--print-config")
     assert second.stdout == first.stdout
+
+
+def write_password(path, text, mode=0o600):
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+@pytest.mark.parametrize("text, flaw", [
+    (None, "No such file or directory"), ("", "is empty"),
+    ("\nsecret\n", "its first line is empty"), ("x" * 513, "longer than")])
+def test_a_file_without_a_password_is_a_problem_before_the_start(
+        daemon, tmp_path, text, flaw):
+    path = tmp_path / "password"
+    if text is not None:
+        write_password(path, text)
+    kv = daemon(kv_requirepass_file=path)
+    ran = reforkd("-c", kv.ini_path, "--check")
+    assert ran.returncode == EXIT_CONFIG, ran
+    line = 1 + kv.ini_path.read_text().splitlines().index(
+        f"requirepass_file = {path}")
+    assert f"{kv.ini_path}:{line}: error: kv.requirepass_file: {path}: " in \
+        ran.stdout
+    assert flaw in ran.stdout
+    code, said = kv.start_refused()
+    assert code == EXIT_CONFIG
+    assert f"read a password from {path} (kv.requirepass_file): " in said
+
+
+def test_a_password_closes_what_is_open_to_all(daemon, tmp_path):
+    path = write_password(tmp_path / "password", "secret\n")
+    kv = daemon()
+    kv.configure(network_listen=f"0.0.0.0:{kv.port}")
+    ran = reforkd("-c", kv.ini_path, "--check")
+    assert "warning: network.listen 0.0.0.0" in ran.stdout
+    kv.configure(kv_requirepass_file=path)
+    ran = reforkd("-c", kv.ini_path, "--check")
+    assert ran.returncode == EXIT_OK and "AUTH" not in ran.stdout, ran
+    path.chmod(0o644)
+    ran = reforkd("-c", kv.ini_path, "--check")
+    assert ran.returncode == EXIT_OK
+    assert "warning: kv.requirepass_file: every user" in ran.stdout

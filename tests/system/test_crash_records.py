@@ -62,7 +62,7 @@ def test_a_record_says_who_died_of_what_where_in_which_request(service):
         assert crash["client"] == client
         assert crash["phase"] == "a request"
         assert "crash_segfault+0x" in crash["where"]
-        assert "worker/kv/debug.c:" in crash["where"]
+        assert "worker/kv/server/debug_die.c:" in crash["where"]
         top = crash["backtrace"].split("\n")[0]
         assert top.startswith("#0 ") and top.endswith(" in kv.so")
         assert "business_main" in crash["backtrace"]

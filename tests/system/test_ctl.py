@@ -119,8 +119,10 @@ def test_a_wrong_name_is_answered_with_those_that_run():
     ran = reforkctl("-i", "no-such-one")
     assert ran.returncode == NO_CONNECTION
     assert re.fullmatch(
-        r"reforkctl: no daemon called 'no-such-one' \(connect to /\S+\.sock: "
-        r"No such file or directory\); (running: .*|none is running)\n",
+        r"reforkctl: no daemon called 'no-such-one' in /\S+( or /\S+)? "
+        r"\(connect to /\S+\.sock: No such file or directory\); "
+        r"(running there: .*|none is running there); one with another "
+        r"refork\.runtime_dir: -S DIR/no-such-one\.sock\n",
         ran.stderr)
 
 
@@ -193,6 +195,11 @@ def test_the_page_tells_of_a_crash_what_it_was_and_what_it_cost(service):
         r"\d+\.\d\d ms, 0 clients lost", kv.control("status").stdout),
         "the recovery is told")
     assert page
+    pid = kv.network_pid
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: "crashes   2 (1 business, 1 network), last: network "
+               "process killed by SIGKILL" in kv.control("status").stdout,
+               "the sum and its parts")
     assert "SIGSEGV" in kv.control("crash", "show", "1").stdout
     assert json.loads(kv.control("--json", "crash", "show", "1").stdout)
 
@@ -230,6 +237,17 @@ def test_the_configuration_in_effect_is_shown_and_checked(service, tmp_path):
     assert ran.returncode == REFUSED
     assert f"{shown}:2: error: " in ran.stdout
     assert f"{shown}:3: error: " in ran.stdout
+
+
+def test_the_file_that_is_checked_is_the_daemons_own(daemon, tmp_path):
+    kv = daemon()
+    given = kv.ini_path
+    kv.ini_path = given.name  # as from a shell that stands beside it
+    kv.start()
+    kv.ini_path = given
+    assert kv.status()["conf_path"] == str(given)
+    ran = reforkctl("-S", kv.control_socket(), "check", cwd=tmp_path.parent)
+    assert ran.stdout.startswith(f"{given}: fine"), ran
 
 
 def test_a_reload_says_what_changed_and_refuses_what_is_wrong(service):

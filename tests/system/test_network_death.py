@@ -172,3 +172,21 @@ def test_when_both_die_the_service_goes_on_with_new_connections(service):
         except (ConnectionError, EOFError):
             return False
     wait_until(answers, "the service serves again")
+
+
+def test_a_vault_that_never_answers_is_ended_and_that_is_told(service):
+    kv = service(restart_delay="0")
+    with kv.raw() as wire:
+        wire.call("SET", "key", "value")
+        network, vault = kv.network_pid, kv.vault_pid
+        wait_until(lambda: kv.status()["clients"] == 1, "it is counted")
+        os.kill(vault, signal.SIGSTOP)
+        os.kill(network, signal.SIGKILL)
+        assert wire.read_to_end() == b""
+    kv.wait_for_successor(network, "network")
+    log = kv.log()
+    assert "spawn network: the vault that is to fork it has not answered " \
+           "within 200 ms" in log
+    assert f"vault {vault} did not answer twice" in log
+    assert "costs the connections of all clients (1) and no state" in log
+    assert "spawn network: fork:" not in log

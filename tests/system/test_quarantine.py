@@ -6,6 +6,8 @@ import os
 import re
 import signal
 import stat
+import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,46 @@ def poison(kv, wire=None):
     assert isinstance(reply, ReplyError) and str(reply).startswith("CRASHED")
     if wire is None:
         own.close()
+
+
+def rewrite(kv, request_id, *words):
+    """Put another request in its place: a cure."""
+    file = directory(kv) / str(request_id)
+    header = file.read_bytes().partition(b"\n\n")[0]
+    words = [word.encode() for word in words]
+    payload = struct.pack(f"={1 + len(words)}I", len(words),
+                          *map(len, words)) + b"".join(words)
+    header = re.sub(rb"\nbytes: \d+", b"\nbytes: %d" % len(payload), header)
+    file.write_bytes(header + b"\n\n" + payload)
+
+
+def order_release(kv):
+    """Once the supervisor knows who serves."""
+    told = []
+
+    def is_serving():
+        told[:] = [kv.control("--json", "quarantine", "release", "1",
+                              check=False)]
+        return "it is not serving" not in told[0].stderr
+    wait_until(is_serving, "a release is carried out")
+    return told[0]
+
+
+def release(kv):
+    """The reply."""
+    told = order_release(kv)
+    assert told.returncode == 0, told.stderr
+    return json.loads(told.stdout)["reply"]
+
+
+def refused_release(kv):
+    """What is said instead; it is kept."""
+    before = kept(kv)
+    refused = order_release(kv)
+    assert refused.returncode == 1
+    assert "nothing of it took effect, and it stays: " in refused.stderr
+    assert kept(kv) == before
+    return refused.stderr.partition("it stays: ")[2].strip()
 
 
 def keys_survive(kv):
@@ -108,19 +150,104 @@ def test_one_that_kills_again_is_not_tried_again(service):
 
 
 def test_one_that_is_cured_runs_once_and_is_gone(daemon):
-    """Here the cure is another configuration."""
     kv = daemon().start()
     poison(kv)
     kv.stop()
     assert kept(kv) == [1]
-    kv.configure(business_allow_crash_test="no")
+    rewrite(kv, 1, "INCR", "cured")
     kv.start()
     assert [request["id"] for request in listed(kv)] == [1]
     told = json.loads(kv.control("--json", "quarantine", "release",
                                  "1").stdout)
-    assert told["reply"].startswith("-ERR DEBUG command not allowed")
-    assert told["reply_bytes"] == len(told["reply"])
+    assert told["reply"] == ":1\r\n" and told["reply_bytes"] == 4
     assert kept(kv) == [] and kv.status()["crashes"] == 0
+    with kv.raw() as wire:
+        assert wire.call("GET", "cured") == b"1"
+    keys_survive(kv)
+
+
+def test_one_that_is_answered_with_an_error_stays(daemon):
+    kv = daemon().start()
+    poison(kv)
+    kv.stop()
+    kv.configure(business_allow_crash_test="no")
+    kv.start()
+    for _ in range(2):
+        assert refused_release(kv).startswith(
+            "-ERR DEBUG SEGFAULT not allowed")
+    kv.wait_for_log("request 1 again: it was answered with an error; it stays")
+    assert kv.status()["crashes"] == 0
+    keys_survive(kv)
+
+
+def test_one_runs_in_the_database_and_with_the_rights_of_its_client(
+        service, tmp_path):
+    password = tmp_path / "password"
+    password.write_text("open sesame\n")
+    kv = service(kv_requirepass_file=password)
+    with kv.raw() as wire:
+        assert wire.call("AUTH", "open sesame") == b"OK"
+        assert wire.call("SELECT", 3) == b"OK"
+        poison(kv, wire)
+        rewrite(kv, 1, "SET", "k", "released")
+        assert release(kv) == "+OK\r\n"
+        assert wire.call("GET", "k") == b"released"
+        assert wire.call("SELECT", 0) == b"OK"
+        assert wire.call("DBSIZE") == 0
+    assert kept(kv) == []
+
+
+def test_one_without_a_context_runs_in_the_first_database(service):
+    kv = service()
+    with kv.raw() as wire:
+        wire.call("SELECT", 3)
+        poison(kv, wire)
+        rewrite(kv, 1, "SET", "k", "v")
+        file = directory(kv) / "1"
+        file.write_bytes(re.sub(rb"\ncontext: \d+", b"", file.read_bytes()))
+        assert release(kv) == "+OK\r\n"
+        wire.call("SELECT", 0)
+        assert wire.call("GET", "k") == b"v"
+
+
+@pytest.mark.parametrize("words", [
+    ("EXEC",), ("multi",), ("WATCH", "k"), ("BLPOP", "l", "0"),
+    ("SUBSCRIBE", "a"), ("SELECT", "1"), ("AUTH", "x"),
+    ("CLIENT", "SETNAME", "x")], ids=lambda words: words[0])
+def test_one_that_needs_its_connection_is_not_run(service, words):
+    kv = service()
+    poison(kv)
+    rewrite(kv, 1, *words)
+    assert refused_release(kv) == ("-ERR this request needs the connection "
+                                   "that sent it and cannot be run without")
+    rewrite(kv, 1, "PUBLISH", "a", "b")
+    assert release(kv) == ":0\r\n"
+
+
+def test_an_exec_and_what_would_not_be_queued_are_not_run(service):
+    kv = service(quarantine_client_limit=0)
+    with kv.raw() as wire:
+        wire.call("MULTI")
+        wire.call("SET", "k", "v")
+        wire.call("DEBUG", "SEGFAULT")
+        wire.send("EXEC")
+        with pytest.raises(ReplyError, match="^CRASHED"):
+            raise wire.read()
+        assert wire.call("DBSIZE") == 0
+    assert "needs the connection" in refused_release(kv)
+    rewrite(kv, 1, "SET", "k", "v")  # still one of a MULTI
+    assert "needs the connection" in refused_release(kv)
+    keys_survive(kv)
+
+
+def test_a_context_that_cannot_be_is_refused(service):
+    kv = service()
+    poison(kv)
+    rewrite(kv, 1, "SET", "k", "v")
+    file = directory(kv) / "1"
+    file.write_bytes(file.read_bytes().replace(
+        b"\ncontext: 0\n", b"\ncontext: %d\n" % (0xffffffff << 32)))
+    assert "out of range" in refused_release(kv)
     keys_survive(kv)
 
 
@@ -220,3 +347,28 @@ def test_a_ban_outlives_the_network_process(service):
     kv.wait_for_successor(victim, "network")
     with kv.raw() as wire:
         assert b"refused for a while" in wire.read_to_end()
+
+
+def test_a_request_that_is_struck_from_outside_is_not_to_blame(service):
+    """Whoever sends SIGKILL; it is run again and answered."""
+    kv = service()
+    with kv.raw() as wire:
+        wire.send("DEBUG", "SLEEP", "0.5")
+        for _ in range(4):
+            pid = kv.business_pid
+            wait_until(lambda: kv.control("status", check=False).returncode
+                       == 0 and kv.business_pid == pid, "it serves")
+            time.sleep(0.1)
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: kv.business_pid not in (None, pid),
+                       "another one serves")
+        assert wire.read() == b"OK"
+    assert kv.status()["quarantined"] == 0
+
+
+def test_a_request_that_hangs_is_to_blame_however_it_ends(service):
+    kv = service(business_request_timeout="200ms", quarantine_client_limit=0)
+    with kv.raw() as wire:
+        with pytest.raises(ReplyError, match="CRASHED"):
+            wire.call("DEBUG", "SPIN")
+    assert kv.status()["crashes"] == 2

@@ -15,6 +15,8 @@
 #include <sys/ptrace.h>
 #include <sys/un.h>
 
+#define KEEPER_TRIES 40
+
 struct plan {	   /* when the first network child is killed */
 	int calls; /* so many system call stops (entry, exit, ...); 0: never */
 	int steps; /* and so many instructions later */
@@ -52,8 +54,10 @@ static inline pid_t keeper_fork_network(
 	pid_t pid = 0;
 	int pidfd;
 
-	if (vault_make_network(service, &how, &pid, &pidfd))
-		_exit(3);
+	/* On a busy machine the vault may be late. */
+	for (int tries = 0; vault_make_network(service, &how, &pid, &pidfd);)
+		if (++tries == KEEPER_TRIES)
+			_exit(3);
 	close(pidfd);
 	while (wait &&
 		rf_status_get(s->child.status->network.ready) != (uint64_t)pid)

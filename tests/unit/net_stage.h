@@ -272,6 +272,42 @@ static inline void post_bytes(struct stage *s, uint64_t conn,
 		rf_bell_ring(s->channel.bell_network);
 }
 
+/* As one message, from `off` of the large area on: `count` pushes, for one
+ * connection after the other. */
+static inline void post_pushes(struct stage *s, size_t off,
+	const uint64_t *conns, unsigned conn_count, unsigned count,
+	const void *bytes, size_t each)
+{
+	struct rf_lane *lane = &s->channel.reply;
+	struct rf_msg push = {
+		.ring_bytes = (uint32_t)rf_ring_need(each),
+		.type = RF_MSG_PUSH,
+		.payload_bytes = each,
+	};
+	struct rf_msg *msg;
+
+	await_reply_room(s, lane->ring.size);
+	assert_int_equal(
+		rf_lane_back(&s->channel, lane, off + count * push.ring_bytes),
+		0);
+	for (unsigned i = 0; i < count; i++) {
+		uint8_t *to = lane->large + off + i * push.ring_bytes;
+
+		push.conn_id = conns[i % conn_count];
+		memcpy(to, &push, sizeof(push));
+		memcpy(to + sizeof(push), bytes, each);
+	}
+	msg = rf_ring_slot(&lane->ring, s->reply_at);
+	*msg = (struct rf_msg){.ring_bytes = sizeof(*msg),
+		.type = RF_MSG_PUSHES,
+		.flags = RF_MSG_LARGE,
+		.conn_id = off,
+		.payload_bytes = count * push.ring_bytes};
+	s->reply_at += msg->ring_bytes;
+	if (rf_ring_publish(&lane->ring, s->reply_at, true))
+		rf_bell_ring(s->channel.bell_network);
+}
+
 static inline void post(struct stage *s, uint64_t conn, enum rf_msg_type type,
 	unsigned flags, const char *text)
 {

@@ -66,6 +66,13 @@ static const struct {
 		"no"},
 	{"[arena]\nbackend = memfd", "arena.backend", "memfd"},
 	{"[log]\nlevel = debug", "log.level", "debug"},
+	{"[kv]\nmaxmemory = 100M", "kv.maxmemory", "100M"},
+	{"[kv]\nmaxmemory_policy = volatile-lfu", "kv.maxmemory_policy",
+		"volatile-lfu"},
+	{"[kv]\nnotify_keyspace_events = KEg$", "kv.notify_keyspace_events",
+		"KEg$"},
+	{"[kv]\nrequirepass_file =", "kv.requirepass_file", ""},
+	{"[kv]\nrequirepass_file = /etc/x", "kv.requirepass_file", "/etc/x"},
 	{"[refork]\nworker_args = -a 'b  c' x=y", "refork.worker_args",
 		"-a 'b  c' x=y"},
 	{"[refork]\nworker_args =", "refork.worker_args", ""},
@@ -154,6 +161,17 @@ static const struct {
 	{"[refork]\nstate_dir = var",
 		"t:2: error: refork.state_dir: `var` is not an "
 		"absolute path\n"},
+	{"[kv]\nrequirepass_file = password",
+		"t:2: error: kv.requirepass_file: `password` is not an "
+		"absolute path\n"},
+	{"[kv]\nnotify_keyspace_events = KEA, all",
+		"t:2: error: kv.notify_keyspace_events: `KEA, all` holds more "
+		"than the letters KEg$lshzxetdmnA\n"},
+	{"[kv]\nmaxmemory_policy = lru",
+		"t:2: error: kv.maxmemory_policy: `lru` is none of "
+		"noeviction, allkeys-lru, allkeys-lfu, allkeys-random, "
+		"volatile-lru, volatile-lfu, volatile-random, "
+		"volatile-ttl\n"},
 	{"[refork]\nworker_args = a # b",
 		"t:2: error: refork.worker_args: `a # b` has a word "
 		"that begins with `;` or `#`; a comment stands on a "
@@ -167,6 +185,9 @@ static const struct {
 	{"[restart]\ndelay_max = 1s\ndelay = 2s\n",
 		"t:3: error: restart.delay (2s) is larger than "
 		"restart.delay_max (1s)\n"},
+	{"[kv]\nmaxmemory = 8G",
+		"t:2: error: kv.maxmemory (8G) is larger than arena.max "
+		"(4G)\n"},
 	/* A refused value takes no part in a contradiction. */
 	{"[arena]\nsize = 8G\nmax = lots",
 		"t:3: error: arena.max: `lots` is not a size such as "
@@ -401,6 +422,31 @@ static void a_file_that_cannot_be_read_is_named(void **state)
 	assert_non_null(strstr(problems, ":16385: error: the file is larger"));
 }
 
+static void a_value_is_found_where_it_stands(void **unused)
+{
+	static const struct conf_override over[] = {
+		{"arena.max = 2G"}, {"log.level=info"}};
+	const char *path = "/tmp/refork-test-conf-line.ini";
+	FILE *file = fopen(path, "we");
+
+	(void)unused;
+	assert_non_null(file);
+	fputs("[arena]\nmax = 1G\nmax = 2G\n\n[network]\n"
+	      "listen = 127.0.0.1:1\n[kv]\nrequirepass_file = /x\n",
+		file);
+	fclose(file);
+	assert_int_equal(conf_line(path, NULL, 0, "arena.max"), 2);
+	assert_int_equal(conf_line(path, NULL, 0, "kv.requirepass_file"), 8);
+	assert_int_equal(conf_line(path, over, 2, "kv.requirepass_file"), 8);
+	assert_int_equal(conf_line(path, over, 2, "arena.max"), 0);
+	assert_int_equal(conf_line(path, NULL, 0, "log.level"), 0);
+	assert_int_equal(conf_line(path, NULL, 0, "network.listen"), 0);
+	assert_int_equal(conf_line(path, NULL, 0, "worker"), 0);
+	unlink(path);
+	assert_int_equal(conf_line(path, NULL, 0, "arena.max"), 0);
+	assert_int_equal(conf_line(NULL, NULL, 0, "arena.max"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -419,6 +465,7 @@ int main(void)
 		cmocka_unit_test(
 			a_contradiction_is_reported_at_the_later_value),
 		cmocka_unit_test(a_file_that_cannot_be_read_is_named),
+		cmocka_unit_test(a_value_is_found_where_it_stands),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

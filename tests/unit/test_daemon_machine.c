@@ -2,6 +2,7 @@
 /* test_daemon_machine.c -- what is found to be wrong with a machine comes with
  * its fix, and only what is wrong does.
  */
+#include "daemon/admission.c"
 #include "daemon/aside.c"
 #include "daemon/fault.c"
 #include "daemon/limits.c"
@@ -147,6 +148,58 @@ static void a_listener_for_all_the_world_is_worth_a_warning(void **unused)
 	     "allow_crash_test = yes\n");
 	f = find("exposure", false);
 	assert_non_null(strstr(f.fix, "allow_crash_test"));
+	load("[network]\nlisten = 0.0.0.0:1\n[kv]\n"
+	     "requirepass_file = /etc/passwd\n");
+	assert_int_equal(find("exposure", false).verdict, MACHINE_FINE);
+}
+
+/* Write the file that the ini names, and look at it. */
+static struct machine_finding find_password(const char *text, mode_t mode)
+{
+	const char *path = "/tmp/refork-test-password";
+	FILE *file = fopen(path, "we");
+	struct machine_finding f;
+
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+	chmod(path, mode);
+	f = find("password", false);
+	unlink(path);
+	return f;
+}
+
+static void a_file_that_gives_no_password_is_found(void **unused)
+{
+	char longest[PASSWORD_BYTES_MAX + 2] = "";
+	struct machine_finding f;
+
+	(void)unused;
+	load("");
+	assert_int_equal(find("password", false).verdict, MACHINE_FINE);
+	load("[kv]\nrequirepass_file = /tmp/refork-test-password\n");
+	f = find("password", false);
+	assert_int_equal(f.verdict, MACHINE_PROBLEM);
+	assert_non_null(strstr(f.fix, "kv.requirepass_file: /tmp/refork-test-"
+				      "password: No such file"));
+	f = find_password("", 0600);
+	assert_int_equal(f.verdict, MACHINE_PROBLEM);
+	assert_non_null(strstr(f.fix, "password: is empty"));
+	f = find_password("\r\nsecret\n", 0600);
+	assert_non_null(strstr(f.fix, "its first line is empty"));
+	memset(longest, 'x', PASSWORD_BYTES_MAX);
+	f = find_password(longest, 0600);
+	assert_int_equal(f.verdict, MACHINE_FINE);
+	longest[PASSWORD_BYTES_MAX] = 'x';
+	f = find_password(longest, 0600);
+	assert_non_null(strstr(f.fix, "longer than 512 bytes"));
+	f = find_password("secret\n", 0640);
+	assert_int_equal(f.verdict, MACHINE_FINE);
+	f = find_password("secret\n", 0644);
+	assert_int_equal(f.verdict, MACHINE_WARNING);
+	assert_non_null(strstr(f.fix, "chmod o="));
+	load("[kv]\nrequirepass_file = /tmp\n");
+	assert_int_equal(find("password", false).verdict, MACHINE_PROBLEM);
 }
 
 static void core_files_that_are_not_written_are_advice(void **unused)
@@ -170,6 +223,7 @@ int main(void)
 		cmocka_unit_test(a_program_that_cannot_be_run_is_found),
 		cmocka_unit_test(
 			a_listener_for_all_the_world_is_worth_a_warning),
+		cmocka_unit_test(a_file_that_gives_no_password_is_found),
 		cmocka_unit_test(core_files_that_are_not_written_are_advice),
 	};
 

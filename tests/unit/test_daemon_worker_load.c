@@ -97,7 +97,7 @@ static void another_abi_is_refused_naming_both(void **unused)
 	(void)unused;
 	worker.abi = 77;
 	check_refused(&worker, "ABI 77");
-	check_refused(&worker, "speaks ABI 1");
+	check_refused(&worker, "speaks ABI 2");
 }
 
 static void what_is_no_worker_is_refused(void **unused)

@@ -25,6 +25,9 @@ static void wait_for_the_bell(struct desk *waiting, int wait_ms)
 	wait_bell(waiting->channel->bell_business, wait_ms);
 }
 
+/* The worker it serves; it may have a word to say of skipped requests. */
+static struct rf_worker worker;
+
 /* What a business child does, from its fork on; until nothing waits, or, when
  * told so, for ever. */
 static int serve(void *for_ever)
@@ -32,6 +35,7 @@ static int serve(void *for_ever)
 	if (rf_lease_take(5000, false) < 0)
 		return 1;
 	init_desk();
+	desk.worker = &worker;
 	desk.wait = wait_for_the_bell;
 	if (desk_open(&desk, 1024) != 0)
 		return 2;
@@ -54,6 +58,7 @@ static int set_up_given(void **state)
 {
 	int error = set_up(state);
 
+	worker = trial_worker;
 	rf_lease_give();
 	return error;
 }
@@ -84,6 +89,130 @@ static void a_request_that_kills_twice_is_skipped_with_an_error(void **state)
 	assert_int_equal(trial->number, 2);
 	assert_int_equal(status->business.quarantined, 1);
 	assert_int_equal(RF_SUPER->desk.quarantined, 1);
+}
+
+static void undo(const struct rf_request *req)
+{
+	assert_true(says(&req->argv[0], req->argc > 1 ? "fail" : "die"));
+	assert_int_equal(req->conn->id, ANN);
+	RF_SET(req->conn->user[0], 0);
+	RF_SET(trial->number, trial->number + 1000);
+	rf_push(ANN, "skipped", 7);
+}
+
+static void skip_and_die(const struct rf_request *req)
+{
+	undo(req);
+	_exit(8);
+}
+
+static void skip_and_fail(const struct rf_request *req)
+{
+	undo(req);
+	rf_tx_fail(-ENOMEM);
+}
+
+static void skip_and_park(const struct rf_request *req)
+{
+	undo(req);
+	rf_request_park(req);
+}
+
+static void skip_and_close(const struct rf_request *req)
+{
+	undo(req);
+	rf_conn_close(req->conn);
+}
+
+/* ANN's request kills twice; `deaths` more, and it is skipped. */
+static void skipped_by(void (*hook)(const struct rf_request *), int deaths)
+{
+	worker.skipped = hook;
+	open_conn(ANN);
+	ask(ANN, "peer");
+	ask(ANN, "die");
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(exit_of(run_child(serve, NULL)), 9);
+	for (int i = 0; i < deaths; i++)
+		assert_int_equal(exit_of(run_child(serve, NULL)), 8);
+	assert_int_equal(exit_of(run_child(serve, NULL)), 0);
+	expect(ANN, RF_MSG_REPLY, "unit:1234 1");
+	expect(ANN, RF_MSG_ERROR, "CRASHED ");
+	assert_int_equal(RF_SUPER->desk.quarantined, 1);
+}
+
+static void a_worker_undoes_what_was_prepared_for_a_skipped_one(void **state)
+{
+	(void)state;
+	skipped_by(undo, 0);
+	expect(ANN, RF_MSG_PUSH, "skipped");
+	assert_int_equal(trial->number, 1000);
+	ask(ANN, "peer");
+	assert_int_equal(exit_of(run_child(serve, NULL)), 0);
+	expect(ANN, RF_MSG_REPLY, "unit:1234 1"); /* of the second time */
+	expect_no_answer();
+}
+
+static void a_worker_that_dies_of_a_skip_is_not_asked_for_ever(void **state)
+{
+	(void)state;
+	skipped_by(skip_and_die, DESK_SKIPPED_ATTEMPTS);
+	expect_no_answer();
+	assert_int_equal(trial->number, 0);
+}
+
+static void a_skip_that_fails_is_a_skip(void **state)
+{
+	static void (*const hooks[])(const struct rf_request *) = {
+		skip_and_fail, skip_and_park};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		worker.skipped = hooks[i];
+		if (i == 0)
+			open_conn(ANN);
+		ask(ANN, "die");
+		for (int died = 0; died < 2; died++)
+			assert_int_equal(exit_of(run_child(serve, NULL)), 9);
+		assert_int_equal(exit_of(run_child(serve, NULL)), 0);
+		expect(ANN, RF_MSG_ERROR, "CRASHED ");
+		expect_no_answer();
+		assert_int_equal(trial->number, 0);
+		assert_int_equal(RF_SUPER->desk.quarantined, i + 1);
+	}
+}
+
+static void a_request_that_may_not_commit_is_a_skipped_one(void **state)
+{
+	static void (*const hooks[])(const struct rf_request *) = {
+		undo, skip_and_fail};
+
+	(void)state;
+	open_conn(ANN);
+	for (size_t i = 0; i < 2; i++) {
+		worker.skipped = hooks[i];
+		ask(ANN, "fail 12");
+		assert_int_equal(run_child(serve, NULL), 0);
+		expect(ANN, RF_MSG_ERROR, "OOM ");
+		if (i == 0)
+			expect(ANN, RF_MSG_PUSH, "skipped");
+		expect_no_answer();
+		assert_int_equal(trial->number, 1000);
+	}
+	assert_int_equal(RF_SUPER->desk.quarantined, 0);
+}
+
+static void a_skip_may_end_the_connection(void **state)
+{
+	struct answer got;
+
+	(void)state;
+	skipped_by(skip_and_close, 0);
+	expect(ANN, RF_MSG_PUSH, "skipped");
+	assert_true(take_answer(&got));
+	assert_int_equal(got.msg.flags, RF_MSG_LAST_WORD);
+	expect_no_answer();
+	assert_int_equal(trial->closed, 1);
 }
 
 static void each_poisoned_request_has_its_own_two_attempts(void **state)
@@ -308,6 +437,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		DEATH(a_request_that_kills_twice_is_skipped_with_an_error),
+		DEATH(a_worker_undoes_what_was_prepared_for_a_skipped_one),
+		DEATH(a_worker_that_dies_of_a_skip_is_not_asked_for_ever),
+		DEATH(a_skip_that_fails_is_a_skip),
+		DEATH(a_request_that_may_not_commit_is_a_skipped_one),
+		DEATH(a_skip_may_end_the_connection),
 		DEATH(each_poisoned_request_has_its_own_two_attempts),
 		DEATH(a_worker_sees_which_attempt_it_is),
 		DEATH(a_new_channel_ends_the_connections_of_the_old),

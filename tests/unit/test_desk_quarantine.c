@@ -17,12 +17,15 @@
 
 /* What a child shall do, and what came of it. Shared. */
 static struct plan {
-	bool kills;	 /* the request does */
-	int die_before;	 /* this move of a file, counted from 1; 0: none */
-	int die_behind;	 /* the same */
-	int moves;	 /* so far, of this child */
-	int refuse;	 /* all moves, with this error */
-	uint64_t number; /* of runs that were begun */
+	bool kills;	  /* the request does */
+	int die_before;	  /* this move of a file, counted from 1; 0: none */
+	int die_behind;	  /* the same */
+	int moves;	  /* so far, of this child */
+	int refuse;	  /* all moves, with this error */
+	bool errs;	  /* the request is answered with an error */
+	uint64_t number;  /* of runs that were begun */
+	uint64_t context; /* that the last one saw */
+	bool released;	  /* it was */
 } * plan;
 
 static int move_file(long result)
@@ -76,10 +79,12 @@ int unlinkat(int dir, const char *name, int flags)
 static void poison(const struct rf_request *req, struct rf_reply *reply)
 {
 	plan->number++;
+	plan->context = req->conn->user[0];
+	plan->released = req->released;
 	RF_SET(req->conn->user[0], 1);
 	RF_SET(trial->number, trial->number + 1);
 	rf_push(BOB, "pushed", 6);
-	reply_text(reply, "half");
+	reply_text(reply, plan->errs ? "-ERR half" : "half");
 	if (plan->kills)
 		_exit(9);
 	reply_text(reply, " and whole");
@@ -178,16 +183,16 @@ static void order(uint64_t id)
 
 static void expect_released(int result)
 {
+	const char *reply = result == 0 ? "half and whole" : "";
+
+	if (result == -ECANCELED)
+		reply = "-ERR half and whole";
 	assert_int_equal(status->business.release_serial,
 		status->supervisor.release_serial);
 	assert_int_equal(status->business.release_result, result);
-	if (result != 0) {
-		assert_int_equal(status->business.release_reply_bytes, 0);
-		return;
-	}
-	assert_int_equal(status->business.release_reply_bytes, 14);
+	assert_int_equal(status->business.release_reply_bytes, strlen(reply));
 	assert_memory_equal(
-		status->business.release_reply, "half and whole", 14);
+		status->business.release_reply, reply, strlen(reply));
 }
 
 /* It took effect so often; its connection has ended as often. */
@@ -294,6 +299,51 @@ static void a_released_request_runs_once_and_its_file_goes(void **state)
 	expect_released(-ENOENT);
 	assert_int_equal(plan->number, 1);
 	assert_int_equal(trial->number, 1);
+}
+
+static void a_released_one_sees_a_word_of_its_connection(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		ask(ANN, "peer"); /* counts there */
+	assert_int_equal(run_serve(), 0);
+	for (int i = 0; i < 3; i++)
+		assert_true(take_answer(&(struct answer){0}));
+	poison_once();
+	assert_int_equal(plan->context, 3);
+	assert_false(plan->released);
+	plan->kills = false;
+	plan->context = 0;
+	order(1);
+	assert_int_equal(run_serve(), 0);
+	expect_released(0);
+	assert_int_equal(plan->context, 3);
+	assert_true(plan->released);
+	expect_effect(1);
+}
+
+static void one_answered_with_an_error_takes_no_effect_and_stays(void **state)
+{
+	(void)state;
+	poison_once();
+	plan->kills = false;
+	plan->errs = true;
+	for (int dies = 0; dies < 2; dies++) {
+		order(1);
+		plan->die_before = dies ? 2 : 0; /* it is called 1 again */
+		assert_int_equal(run_serve(), dies ? 8 : 0);
+		plan->die_before = 0;
+		assert_int_equal(run_serve(), 0);
+		expect_released(-ECANCELED);
+		assert_string_equal(files(), "1");
+		assert_int_equal(plan->number, (uint64_t)dies + 1);
+		expect_effect(0);
+	}
+	plan->errs = false;
+	order(1);
+	assert_int_equal(run_serve(), 0);
+	expect_released(0);
+	expect_effect(1);
 }
 
 static void one_that_kills_again_stays_and_is_not_tried_again(void **state)
@@ -436,6 +486,8 @@ int main(void)
 		QTEST(no_more_are_kept_than_configured),
 		QTEST(without_a_disk_it_is_skipped_all_the_same),
 		QTEST(a_released_request_runs_once_and_its_file_goes),
+		QTEST(a_released_one_sees_a_word_of_its_connection),
+		QTEST(one_answered_with_an_error_takes_no_effect_and_stays),
 		QTEST(one_that_kills_again_stays_and_is_not_tried_again),
 		QTEST(a_death_at_any_move_runs_it_once),
 		QTEST(a_death_while_it_is_put_back_changes_nothing),

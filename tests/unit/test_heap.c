@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* test_heap.c -- the heap against a model that knows who owns every 16 bytes.
+/* test_heap.c -- the heap against a model that knows who owns every 8 bytes.
  *
  * The model is a list of live blocks, each filled with bytes that follow from
- * its number, and a map of owned 16-byte cells. Transactions of random length
+ * its number, and a map of owned 8-byte cells. Transactions of random length
  * take, give and end in a commit or an abort; then no two blocks may overlap,
  * every block holds its bytes, the used bytes add up and the walker is content.
  */
@@ -25,7 +25,7 @@ static struct block blocks[BLOCKS_MAX], blocks_before[BLOCKS_MAX];
 static size_t count, count_before;
 static uint8_t *freed[BLOCKS_MAX]; /* in the open transaction */
 static size_t freed_usable[BLOCKS_MAX], freed_count;
-static uint8_t owned[ARENA_MAX / 16];
+static uint8_t owned[ARENA_MAX / 8];
 static size_t used;
 
 static int set_up(void **state)
@@ -52,13 +52,13 @@ static size_t heap_off(const void *at)
 /* Every cell of the range changes hands. */
 static void own(const void *at, size_t usable, uint8_t owner)
 {
-	uint8_t *cells = owned + heap_off(at) / 16;
+	uint8_t *cells = owned + heap_off(at) / 8;
 
-	for (size_t i = 0; i < usable / 16; i++)
+	for (size_t i = 0; i < usable / 8; i++)
 		if (cells[i] == owner)
 			fail_msg("%p: block %s twice", at,
 				owner ? "taken" : "given");
-	memset(cells, owner, usable / 16);
+	memset(cells, owner, usable / 8);
 }
 
 static void assert_filled(const struct block *block)
@@ -96,7 +96,7 @@ static bool take(size_t bytes)
 	assert_true(usable >= bytes);
 	assert_true(usable <= bytes + bytes / 4 + 16 || bytes > 8 * KIB);
 	assert_true(usable < bytes + 4 * KIB);
-	assert_int_equal((uintptr_t)block->at % 16, 0);
+	assert_int_equal((uintptr_t)block->at % (usable % 16 == 0 ? 16 : 8), 0);
 	assert_true(heap_off(block->at) + usable <= ARENA_MAX);
 	own(block->at, usable, 1);
 	used += usable;

@@ -5,19 +5,15 @@
  * test moves: on, far on, and sometimes back. Transactions end in a commit or
  * an abort; afterwards model and database agree and the walker is content.
  */
-#include "scratch_arena.h"
-#include "suite.h"
-#include "worker/kv/db.c"
-#include "worker/kv/value.c"
-#include "worker/kv/wheel.c"
+#include "kv_stage.h"
+#include <errno.h>
 
-#define KEYS	     400
-#define TEXT_MAX     40000
-#define SLICE_MS     (1 << SLICE_SHIFT)
-#define ROUND_MS     ((int64_t)SLICE_MS * KV_WHEEL_SLOTS)
-#define START_MS     INT64_C(1800000000000)
-#define NEVER	     INT64_MAX
-#define SINGLE_STEPS 1000000
+#define KEYS	  400
+#define TEXT_MAX  40000
+#define SECOND_MS INT64_C(1000)
+#define HOUR_MS	  (3600 * SECOND_MS)
+#define NEVER	  INT64_MAX
+#define LIST	  'L' /* for `fill`: a list of so many items */
 
 struct model {
 	int64_t at_ms; /* NEVER: no expiry */
@@ -26,32 +22,37 @@ struct model {
 };
 
 static struct model model[KEYS], model_before[KEYS];
-static int64_t now_ms;
 static char text[TEXT_MAX];
 
-static struct rf_bytes key_of(unsigned number)
+static int64_t now(void)
 {
-	static char key[16];
+	return stage_call.now_ms;
+}
 
-	return (struct rf_bytes){
-		key, (size_t)snprintf(key, sizeof key, "key:%u", number)};
+static struct rf_dict_entry *find(unsigned number)
+{
+	return kv_find(&stage_call, key_of(number));
 }
 
 static bool is_there(unsigned number)
 {
-	return model[number].fill != 0 && now_ms <= model[number].at_ms;
+	return model[number].fill != 0 && now() <= model[number].at_ms;
 }
 
 static void text_is(const struct rf_dict_entry *entry, const struct model *want)
 {
 	const struct kv_value *value = kv_value_of(entry);
 	const struct kv_timer *timer = kv_timer_of(entry);
+	const char *have = (const char *)value->body;
 
-	assert_int_equal(value->bytes, want->bytes);
-	for (uint32_t i = 0; i < want->bytes; i++)
-		if (value->text[i] != want->fill)
+	assert_int_equal(kv_value_count(value), want->bytes);
+	assert_int_equal(
+		kv_kind_of(value), want->fill == LIST ? KV_LIST : KV_STRING);
+	for (uint32_t i = 0; want->fill != LIST && i < want->bytes; i++)
+		if (have[i] != want->fill)
 			fail_msg("byte %u of %u is wrong", i, want->bytes);
-	assert_true((timer != NULL ? timer->at_ms : NEVER) == want->at_ms);
+	assert_true(
+		(timer != NULL ? timer->timer.at_ms : NEVER) == want->at_ms);
 }
 
 /* Looks without the removal that kv_find does. */
@@ -61,28 +62,22 @@ static void agree(void)
 	for (unsigned i = 0; i < KEYS; i++) {
 		struct rf_bytes key = key_of(i);
 		struct rf_dict_entry *entry =
-			rf_dict_find(&kv_db->keys->dict, key.at, key.bytes);
+			rf_dict_find(&stage_call.keys->dict, key.at, key.bytes);
 
 		if (is_there(i))
 			assert_non_null(entry);
 		if (entry != NULL && is_there(i))
 			text_is(entry, &model[i]);
 		else if (entry != NULL)
-			assert_true(kv_expired(entry, now_ms));
+			assert_true(kv_expired(entry, now()));
 	}
 }
 
 static int set_up(void **state)
 {
 	(void)state;
-	if (scratch_arena_create(256 << 20) != 0)
-		return -1;
-	rf_tx_begin();
-	kv_db = rf_alloc(sizeof *kv_db);
-	kv_db_create();
 	memset(model, 0, sizeof model);
-	now_ms = START_MS;
-	return rf_tx_commit();
+	return kv_stage_set_up(256 << 20);
 }
 
 static int tear_down(void **state)
@@ -90,11 +85,6 @@ static int tear_down(void **state)
 	(void)state;
 	scratch_arena_destroy();
 	return 0;
-}
-
-static void commit(void)
-{
-	assert_int_equal(rf_tx_commit(), 0);
 }
 
 /* ---- random changes ---- */
@@ -113,61 +103,72 @@ static void set_key(unsigned number)
 	*m = (struct model){
 		NEVER, random_bytes(), (char)('a' + random_below(26))};
 	memset(text, m->fill, m->bytes);
-	assert_non_null(kv_set(key_of(number), text, m->bytes));
+	assert_non_null(
+		kv_set(&stage_call, key_of(number), text, m->bytes, false));
+}
+
+static void set_list(unsigned number)
+{
+	struct kv_value *value = kv_value_create(KV_LIST);
+	uint32_t count = (uint32_t)random_below(300) + 1;
+
+	for (uint32_t i = 0; i < count; i++)
+		rf_list_push(kv_list_of(value), RF_TAIL, text, 90);
+	kv_put(&stage_call, key_of(number), value);
+	model[number] = (struct model){NEVER, count, LIST};
 }
 
 static void expire_key(unsigned number)
 {
 	static const int64_t spans[] = {
-		50, SLICE_MS * 3, ROUND_MS, ROUND_MS * 3, ROUND_MS * 100};
-	struct rf_dict_entry *entry = kv_find(now_ms, key_of(number));
+		50, SECOND_MS, 60 * SECOND_MS, HOUR_MS, 5000 * HOUR_MS};
+	struct rf_dict_entry *entry = find(number);
 
 	assert_int_equal(entry != NULL, is_there(number));
 	if (entry == NULL)
 		return;
 	model[number].at_ms =
-		now_ms - 20 +
+		now() - 20 +
 		(int64_t)random_below((size_t)spans[random_below(5)]);
-	kv_expire_at(entry, model[number].at_ms);
+	kv_expire_at(&stage_call, entry, model[number].at_ms);
 }
 
 static void persist_key(unsigned number)
 {
-	struct rf_dict_entry *entry = kv_find(now_ms, key_of(number));
+	struct rf_dict_entry *entry = find(number);
 
 	if (entry == NULL)
 		return;
-	assert_int_equal(kv_persist(entry), model[number].at_ms != NEVER);
+	assert_int_equal(
+		kv_persist(&stage_call, entry), model[number].at_ms != NEVER);
 	model[number].at_ms = NEVER;
 }
 
-/* The upper part first, longer than before, then the lower one: all of the
- * text is new, and nothing of it was written by kv_set. */
 static void write_key(unsigned number)
 {
-	struct rf_dict_entry *entry = kv_find(now_ms, key_of(number));
+	struct rf_dict_entry *entry = find(number);
 	struct model *m = &model[number];
-	size_t middle, bytes;
+	struct rf_string *string;
+	size_t bytes;
 
-	if (entry == NULL || m->bytes > TEXT_MAX / 2)
+	if (entry == NULL || m->fill == LIST || m->bytes > TEXT_MAX / 2)
 		return;
-	middle = random_below(m->bytes + 1);
 	bytes = m->bytes + random_below(300);
 	m->bytes = (uint32_t)bytes;
 	m->fill = (char)('a' + random_below(26));
 	memset(text, m->fill, bytes);
-	assert_int_equal(
-		kv_value_write(entry, middle, text, bytes - middle), 0);
-	assert_int_equal(kv_value_write(entry, 0, text, middle), 0);
+	string = rf_string_write(
+		kv_string_of(kv_value_of(entry)), 0, text, bytes);
+	kv_entry_set(entry, (struct kv_value *)string);
 }
 
 static void delete_key(unsigned number)
 {
-	struct rf_dict_entry *entry = kv_find(now_ms, key_of(number));
+	struct rf_dict_entry *entry = find(number);
 
 	assert_int_equal(entry != NULL, is_there(number));
 	if (entry != NULL)
-		kv_delete(entry);
+		kv_delete(&stage_call, entry);
 	model[number].fill = 0;
 }
 
@@ -175,17 +176,19 @@ static void flush_all(unsigned number)
 {
 	if (number != 0 || random_below(10) > 0)
 		return;
-	kv_flush();
+	stage_flush();
 	memset(model, 0, sizeof model);
 }
 
 static void run_tick(unsigned number)
 {
+	struct kv_call call = stage_call;
+
 	kv_bury_step(number % 50);
-	kv_wheel_step(now_ms, number % 50);
+	kv_expire_step(&call, number % 50);
 }
 
-static void (*const changes[])(unsigned number) = {set_key, set_key, set_key,
+static void (*const changes[])(unsigned number) = {set_key, set_key, set_list,
 	expire_key, expire_key, persist_key, write_key, delete_key, flush_all,
 	run_tick, run_tick};
 
@@ -201,6 +204,7 @@ static void random_transaction(void)
 			(unsigned)random_below(keys));
 	if (random_below(3) == 0) {
 		rf_tx_abort();
+		stage_call.keys = kv_database(0);
 		memcpy(model, model_before, sizeof model);
 	} else {
 		commit();
@@ -212,7 +216,7 @@ static void bury_the_dead(void)
 {
 	rf_tx_begin();
 	for (unsigned i = 0; i < KEYS; i++)
-		if (kv_find(now_ms, key_of(i)) == NULL)
+		if (find(i) == NULL)
 			model[i].fill = 0;
 	commit();
 }
@@ -221,28 +225,14 @@ static void move_clock(void)
 {
 	switch (random_below(40)) {
 	case 0:
-		now_ms += (int64_t)random_below((size_t)ROUND_MS * 2);
+		stage_call.now_ms += (int64_t)random_below((size_t)HOUR_MS);
 		break;
 	case 1:
 		bury_the_dead();
-		now_ms -= (int64_t)random_below(5000);
+		stage_call.now_ms -= (int64_t)random_below(5000);
 		break;
 	default:
-		now_ms += (int64_t)random_below(100);
-	}
-}
-
-/* Tick until there is nothing to do. */
-static void settle(void)
-{
-	bool more = true;
-
-	for (int i = 0; more; i++) {
-		assert_in_range(i, 0, SINGLE_STEPS);
-		rf_tx_begin();
-		more = kv_bury_step(1000);
-		more |= kv_wheel_step(now_ms, 1000);
-		commit();
+		stage_call.now_ms += (int64_t)random_below(100);
 	}
 }
 
@@ -273,7 +263,7 @@ static void nothing_is_left_of_a_flushed_database(void **state)
 			if (i % 2 == 0)
 				expire_key(i);
 		}
-		kv_flush();
+		stage_flush();
 		commit();
 		assert_int_equal(kv_verify(), 0);
 	}
@@ -282,70 +272,112 @@ static void nothing_is_left_of_a_flushed_database(void **state)
 	assert_int_equal(rf_heap_used(), used);
 }
 
+static void what_is_large_is_freed_step_by_step(void **state)
+{
+	size_t used = rf_heap_used(), before;
+	struct kv_value *value;
+
+	(void)state;
+	rf_tx_begin();
+	value = kv_create(&stage_call, key_of(1), KV_SET);
+	for (unsigned i = 0; i < 50000; i++)
+		rf_set_add(kv_set_of(value), key_of(i).at, key_of(i).bytes);
+	commit();
+	before = rf_heap_used();
+	rf_tx_begin();
+	kv_delete(&stage_call, find(1));
+	commit();
+	assert_int_equal(stage_count(), 0);
+	assert_int_equal(kv_dead_count(), 1);
+	assert_ptr_equal(kv_root->dead_values, value);
+	while (kv_root->dead_values != NULL) {
+		assert_true(before - rf_heap_used() < 64 << 10);
+		before = rf_heap_used();
+		rf_tx_begin();
+		kv_bury_step(500);
+		commit();
+		assert_int_equal(kv_verify(), 0);
+	}
+	/* The table of keys stays, empty. */
+	assert_true(rf_heap_used() < used + 1024);
+}
+
 /* ---- expiry ---- */
 
 static unsigned set_expiring(unsigned count, int64_t first_ms, int64_t step_ms)
 {
 	for (unsigned i = 0; i < count; i++) {
 		rf_tx_begin();
-		kv_expire_at(kv_set(key_of(i), "", 0),
+		kv_expire_at(&stage_call,
+			kv_set(&stage_call, key_of(i), "", 0, false),
 			first_ms + (int64_t)i * step_ms);
 		commit();
 	}
 	return count;
 }
 
-static void each_key_goes_in_the_slice_after_its_end(void **state)
+static void each_key_goes_in_the_millisecond_after_its_end(void **state)
 {
-	/* From the past to four rounds ahead. */
-	const int64_t first = START_MS - ROUND_MS, step = ROUND_MS / 70;
+	const int64_t first = START_MS - HOUR_MS, step = HOUR_MS / 70;
 	unsigned left = set_expiring(350, first, step);
 
 	(void)state;
+	stage_call.now_ms++; /* what has ended already goes then */
 	while (left > 0) {
 		unsigned ended = 0;
 
 		settle();
-		assert_int_equal(kv_wheel_check(), 0);
+		assert_int_equal(kv_verify(), 0);
 		for (unsigned i = 0; i < 350; i++)
-			ended += first + (int64_t)i * step <
-				 now_ms / SLICE_MS * SLICE_MS;
-		left = (unsigned)rf_dict_count(&kv_db->keys->dict);
+			ended += first + (int64_t)i * step < now();
+		left = (unsigned)stage_count();
 		assert_int_equal(left, 350 - ended);
-		now_ms += step / 3;
+		stage_call.now_ms += step / 3;
 	}
-	assert_int_equal(kv_db->expired, 350);
-	assert_int_equal(kv_db->wheel.count, 0);
-}
-
-static void what_has_ended_already_goes_with_the_next_slice(void **state)
-{
-	(void)state;
-	rf_tx_begin();
-	kv_expire_at(kv_set(key_of(KEYS), "", 0), START_MS + 9 * ROUND_MS);
-	commit();
-	now_ms += ROUND_MS;
-	settle();
-	set_expiring(KEYS, now_ms - ROUND_MS / 3, ROUND_MS / 3 / KEYS);
-	now_ms += SLICE_MS;
-	settle();
-	assert_int_equal(rf_dict_count(&kv_db->keys->dict), 1);
+	assert_int_equal(kv_counter(KV_COUNT_EXPIRED), 350);
+	assert_int_equal(stage_call.keys->timers.count, 0);
 }
 
 static void a_tick_does_no_more_than_its_budget(void **state)
 {
 	(void)state;
 	set_expiring(KEYS, START_MS, 0);
-	now_ms += 10 * SLICE_MS;
+	stage_call.now_ms += 10 * SECOND_MS;
 	for (unsigned left = KEYS; left > 0;) {
+		struct kv_call call = stage_call;
 		unsigned before = left;
 
 		rf_tx_begin();
-		kv_wheel_step(now_ms, 7);
+		kv_expire_step(&call, 7);
 		commit();
-		left = (unsigned)rf_dict_count(&kv_db->keys->dict);
+		left = (unsigned)stage_count();
 		assert_in_range(before - left, 0, 7);
 	}
+}
+
+static void every_database_has_its_turn(void **state)
+{
+	struct kv_call call = stage_call;
+
+	(void)state;
+	for (uint32_t db = 0; db < kv_database_count(); db++) {
+		call.keys = kv_database(db);
+		rf_tx_begin();
+		for (unsigned i = 0; i < 100; i++)
+			kv_expire_at(&call,
+				kv_set(&call, key_of(i), "", 0, false),
+				START_MS);
+		commit();
+	}
+	assert_int_equal(kv_expire_next_ms(), START_MS);
+	call.now_ms += SECOND_MS;
+	for (uint32_t i = 0; i < kv_database_count(); i++) {
+		rf_tx_begin();
+		kv_expire_step(&call, 50);
+		commit();
+	}
+	for (uint32_t db = 0; db < kv_database_count(); db++)
+		assert_true(rf_dict_count(&kv_database(db)->dict) < 100);
 }
 
 /* ---- values ---- */
@@ -358,15 +390,13 @@ static void overwriting_takes_no_block_when_the_text_fits(void **state)
 	(void)state;
 	rf_tx_begin();
 	memset(text, 'x', 100);
-	entry = kv_set(key_of(1), text, 100);
+	entry = kv_set(&stage_call, key_of(1), text, 100, false);
 	commit();
 	value = kv_value_of(entry);
 	rf_tx_begin();
-	kv_set(key_of(1), text, 60);
+	kv_set(&stage_call, key_of(1), text, 60, false);
 	assert_ptr_equal(kv_value_of(entry), value);
-	kv_set(key_of(1), text, 104);
-	assert_ptr_equal(kv_value_of(entry), value);
-	kv_set(key_of(1), text, 5); /* would waste most of the block */
+	kv_set(&stage_call, key_of(1), text, 5, false); /* most is waste */
 	assert_ptr_not_equal(kv_value_of(entry), value);
 	rf_tx_abort();
 	assert_ptr_equal(kv_value_of(entry), value);
@@ -375,19 +405,27 @@ static void overwriting_takes_no_block_when_the_text_fits(void **state)
 
 static void a_string_cannot_outgrow_its_limit(void **state)
 {
-	struct rf_dict_entry *entry;
-
 	(void)state;
 	kv_string_bytes_max = 1000;
 	rf_tx_begin();
-	entry = kv_set(key_of(1), text, 1000);
-	assert_int_equal(kv_value_write(entry, 1000, "x", 1), -EMSGSIZE);
-	assert_int_equal(kv_value_write(entry, SIZE_MAX, "x", 1), -EMSGSIZE);
-	assert_int_equal(kv_value_write(entry, 999, "x", 1), 0);
-	assert_int_equal(rf_tx_error(), 0);
-	kv_set(key_of(1), text, 1001);
+	assert_non_null(kv_set(&stage_call, key_of(1), text, 1000, false));
+	assert_null(kv_set(&stage_call, key_of(1), text, 1001, false));
 	assert_int_equal(rf_tx_commit(), -EMSGSIZE);
 	kv_string_bytes_max = (size_t)512 << 20;
+}
+
+static void bytes_of_a_plain_key_are_counted(void **state)
+{
+	size_t before;
+
+	(void)state;
+	rf_tx_begin();
+	kv_set(&stage_call, key_of(1), "12345678", 8, false);
+	before = rf_heap_used();
+	/* "key:2" and the entry's 24 are 29, the value's 8 and 8 are 16. */
+	kv_set(&stage_call, key_of(2), "12345678", 8, false);
+	assert_int_equal(rf_heap_used() - before, 32 + 16);
+	commit();
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -397,11 +435,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_database_agrees_with_a_model_through_aborts),
 		TEST(nothing_is_left_of_a_flushed_database),
-		TEST(each_key_goes_in_the_slice_after_its_end),
-		TEST(what_has_ended_already_goes_with_the_next_slice),
+		TEST(what_is_large_is_freed_step_by_step),
+		TEST(each_key_goes_in_the_millisecond_after_its_end),
+		TEST(every_database_has_its_turn),
 		TEST(a_tick_does_no_more_than_its_budget),
 		TEST(overwriting_takes_no_block_when_the_text_fits),
 		TEST(a_string_cannot_outgrow_its_limit),
+		TEST(bytes_of_a_plain_key_are_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -232,6 +232,64 @@ static void an_idle_client_is_closed(void **state)
 	stage_end(&s);
 }
 
+static void a_patient_client_may_be_idle(void **state)
+{
+	static const char *const overrides[] = {
+		"network.client_idle_timeout=1s", NULL};
+	struct stage s;
+	uint64_t conn;
+	int idle, patient;
+
+	(void)state;
+	stage_start(&s, overrides);
+	expect_message(&s, RF_MSG_RESET);
+	conn = meet(&s, &patient);
+	say(patient, "PING\r\n");
+	expect_request(&s, "PING");
+	post(&s, conn, RF_MSG_REPLY, RF_MSG_PATIENT, "");
+	meet(&s, &idle);
+	hear_end(idle);
+	expect_message(&s, RF_MSG_CLOSE);
+	assert_true(hears_nothing(patient, 1000));
+	/* It begins to be idle now. */
+	post(&s, conn, RF_MSG_PUSH, RF_MSG_IMPATIENT, "+PONG\r\n");
+	hear(patient, "+PONG\r\n");
+	assert_true(hears_nothing(patient, 800));
+	hear_end(patient);
+	expect_message(&s, RF_MSG_CLOSE);
+	stage_end(&s);
+}
+
+static void what_is_unasked_ends_no_request(void **state)
+{
+	struct stage s;
+	uint64_t conn;
+	int fd;
+
+	(void)state;
+	stage_start(&s, NULL);
+	expect_message(&s, RF_MSG_RESET);
+	conn = meet(&s, &fd);
+	post(&s, conn, RF_MSG_ERROR, RF_MSG_UNASKED, "ERR late");
+	hear(fd, "-ERR late\r\n");
+	say(fd, "PING\r\n");
+	expect_request(&s, "PING");
+	post(&s, conn, RF_MSG_ERROR, RF_MSG_UNASKED, "ERR late");
+	reply(&s, conn, "+PONG\r\n");
+	hear(fd, "-ERR late\r\n+PONG\r\n");
+	/* A last word counts, whatever is unanswered. */
+	say(fd, "PING\r\nPING\r\n");
+	expect_request(&s, "PING");
+	expect_request(&s, "PING");
+	shutdown(fd, SHUT_WR);
+	usleep(50000);
+	post(&s, conn, RF_MSG_PUSH, 0, "+not for one that has left\r\n");
+	post(&s, conn, RF_MSG_PUSH, RF_MSG_LAST_WORD, "");
+	hear_end(fd);
+	expect_message(&s, RF_MSG_CLOSE);
+	stage_end(&s);
+}
+
 static void parked_clients_are_closed_after_park_timeout(void **state)
 {
 	static const char *const overrides[] = {
@@ -360,6 +418,31 @@ static void unix_sockets_are_served(void **state)
 	stage_end(&s);
 }
 
+/* What it waits for would be taken, and told to nobody. */
+static void who_gets_no_more_has_left_for_the_business_side(void **state)
+{
+	struct stage s;
+	int64_t begun_ms = rf_monotonic_ms();
+	uint64_t conn;
+	int fd;
+
+	(void)state;
+	stage_start(&s, NULL);
+	expect_message(&s, RF_MSG_RESET);
+	conn = meet(&s, &fd);
+	say(fd, "WAIT\r\n*1\r\n!\r\n");
+	assert_int_equal(expect_request(&s, "WAIT"), conn);
+	post(&s, conn, RF_MSG_REPLY, RF_MSG_PATIENT, "");
+	assert_int_equal(expect_message(&s, RF_MSG_CLOSE).head.conn_id, conn);
+	assert_true(rf_monotonic_ms() - begun_ms < 1500); /* it lingers on */
+	hear(fd, "-ERR Protocol error: expected '$', got '!'\r\n");
+	close(fd);
+	conn = meet(&s, &fd); /* nor is it told again */
+	close(fd);
+	assert_int_equal(expect_message(&s, RF_MSG_CLOSE).head.conn_id, conn);
+	stage_end(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -376,12 +459,16 @@ int main(void)
 		cmocka_unit_test(
 			without_descriptors_clients_wait_in_the_backlog),
 		cmocka_unit_test(an_idle_client_is_closed),
+		cmocka_unit_test(a_patient_client_may_be_idle),
+		cmocka_unit_test(what_is_unasked_ends_no_request),
 		cmocka_unit_test(parked_clients_are_closed_after_park_timeout),
 		cmocka_unit_test(asked_to_end_it_waits_for_the_last_reply),
 		cmocka_unit_test(
 			asked_to_end_it_waits_no_longer_than_drain_timeout),
 		cmocka_unit_test(a_successor_uses_no_id_again),
 		cmocka_unit_test(unix_sockets_are_served),
+		cmocka_unit_test(
+			who_gets_no_more_has_left_for_the_business_side),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

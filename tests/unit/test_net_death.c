@@ -96,6 +96,24 @@ static void play_large(struct stage *s, int fd, uint64_t conn)
 	hear(fd, "+end\r\n");
 }
 
+/* Many pushes as one message, some of them for nobody. */
+static void play_pushes(struct stage *s, int fd, uint64_t conn)
+{
+	const uint64_t conns[] = {conn, conn + (1 << RF_CONN_SLOT_BITS)};
+
+	post_pushes(s, 64, conns, 2, 24, big, PART_BYTES / 10 + 3);
+	post_pushes(s, 0, conns, 1, 300, "+short\r\n", 8);
+	post_pushes(s, 0, conns, 1, 3, big, PART_BYTES);
+	post(s, conn, RF_MSG_PUSH, 0, "+end\r\n");
+	for (int i = 0; i < 12; i++)
+		hear_big(fd, PART_BYTES / 10 + 3);
+	for (int i = 0; i < 300; i++)
+		hear(fd, "+short\r\n");
+	for (int i = 0; i < 3; i++)
+		hear_big(fd, PART_BYTES);
+	hear(fd, "+end\r\n");
+}
+
 /* Each ends its connection in another way. */
 static void play_end(struct stage *s, int (*call)(struct stage *))
 {
@@ -134,7 +152,12 @@ static int call_unix(struct stage *s)
 	return dial_unix();
 }
 
-enum script { SCRIPT_SMALL = 1, SCRIPT_LARGE = 2, SCRIPT_END = 4 };
+enum script {
+	SCRIPT_SMALL = 1,
+	SCRIPT_LARGE = 2,
+	SCRIPT_END = 4,
+	SCRIPT_PUSHES = 8
+};
 
 /* Returns the number of deaths. */
 static int play(unsigned script, int (*call)(struct stage *), struct plan plan)
@@ -154,6 +177,8 @@ static int play(unsigned script, int (*call)(struct stage *), struct plan plan)
 		play_small(&s, fd, conn);
 	if (script & SCRIPT_LARGE)
 		play_large(&s, fd, conn);
+	if (script & SCRIPT_PUSHES)
+		play_pushes(&s, fd, conn);
 	if (script & SCRIPT_END)
 		play_end(&s, call);
 	close(fd);
@@ -190,6 +215,22 @@ static void a_death_amid_large_messages_is_not_seen(void **state)
 	sweep(SCRIPT_LARGE, call_unix, 3);
 }
 
+/* What matters here lies between system calls. */
+static void a_death_amid_many_pushes_is_not_seen(void **state)
+{
+	unsigned seed = (unsigned)time(NULL);
+
+	(void)state;
+	print_message("seed %u\n", seed);
+	srandom(seed);
+	for (int i = 0; i < 120; i++)
+		play(SCRIPT_PUSHES, i % 2 ? dial : call_unix,
+			(struct plan){
+				.calls = 1 + i % 40,
+				.steps = 1 + (int)(random() % SPAN_MAX),
+			});
+}
+
 static void a_death_at_any_instruction_is_not_seen(void **state)
 {
 	unsigned seed = (unsigned)time(NULL);
@@ -221,6 +262,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_death_at_any_system_call_is_not_seen),
 		cmocka_unit_test(a_death_amid_large_messages_is_not_seen),
+		cmocka_unit_test(a_death_amid_many_pushes_is_not_seen),
 		cmocka_unit_test(a_death_at_any_instruction_is_not_seen),
 	};
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_net_flow.c -- much, big, slow: back-pressure in the network child. */
 #include "net_stage.h"
+#include <worker/network/front.h>
 
 #define MIB ((size_t)1 << 20)
 
@@ -368,6 +369,102 @@ static void a_ring_of_nonsense_ends_the_child(void **state)
 	}
 }
 
+/* Whatever it is that stands there: the child ends, and by itself. */
+static void expect_its_end(const struct rf_msg *msg, const struct rf_msg *push)
+{
+	struct stage s;
+
+	stage_start(&s, NULL);
+	assert_int_equal(rf_lane_back(&s.channel, &s.channel.reply, 64), 0);
+	memcpy(s.channel.reply.large, push, sizeof(*push));
+	*rf_ring_slot(&s.channel.reply.ring, 0) = *msg;
+	rf_ring_publish(&s.channel.reply.ring, 24, false);
+	rf_bell_ring(s.channel.bell_network);
+	assert_int_equal(stage_reap(&s), RF_CHILD_EXIT_CHANNEL << 8);
+	stage_fini(&s);
+}
+
+static void pushes_that_are_none_end_the_child(void **state)
+{
+	const struct rf_msg whole = {.ring_bytes = 24,
+		.type = RF_MSG_PUSHES,
+		.flags = RF_MSG_LARGE,
+		.payload_bytes = 48};
+	const struct rf_msg good = {
+		.ring_bytes = 32, .type = RF_MSG_PUSH, .payload_bytes = 8};
+	struct rf_msg messages[] = {whole, whole, whole, whole};
+	struct rf_msg pushes[] = {good, good, good, good, good};
+
+	(void)state;
+	messages[0].flags = 0;
+	messages[0].payload_bytes = 0;
+	messages[1].conn_id = UINT64_MAX - 8;
+	messages[2].payload_bytes = UINT64_MAX - 8;
+	messages[3].payload_bytes = 40; /* ends within a header */
+	pushes[0].type = RF_MSG_REPLY;
+	pushes[1].type = RF_MSG_PUSHES;
+	pushes[2].flags = RF_MSG_LARGE;
+	pushes[3].payload_bytes = 25;
+	pushes[4].payload_bytes = UINT64_MAX - 30;
+	for (size_t i = 0; i < sizeof(messages) / sizeof(*messages); i++)
+		expect_its_end(&messages[i], &good);
+	for (size_t i = 0; i < sizeof(pushes) / sizeof(*pushes); i++)
+		expect_its_end(&whole, &pushes[i]);
+}
+
+static void many_pushes_reach_each_of_their_clients(void **state)
+{
+	enum { CLIENTS = 30, EACH = 50 };
+	struct stage s;
+	uint8_t *body = pattern(9000, 7), *heard = malloc(9000);
+	uint64_t conn[CLIENTS];
+	int fd[CLIENTS];
+
+	(void)state;
+	stage_start(&s, NULL);
+	expect_message(&s, RF_MSG_RESET);
+	for (unsigned i = 0; i < CLIENTS; i++)
+		conn[i] = meet(&s, &fd[i]);
+	close(fd[0]); /* its are dropped */
+	post_pushes(&s, 4096, conn, CLIENTS, CLIENTS * EACH, body, 9000);
+	for (unsigned i = 1; i < CLIENTS; i++) {
+		for (unsigned n = 0; n < EACH; n++) {
+			assert_int_equal(
+				recv(fd[i], heard, 9000, MSG_WAITALL), 9000);
+			assert_memory_equal(heard, body, 9000);
+		}
+		assert_true(hears_nothing(fd[i], 0));
+		close(fd[i]);
+	}
+	free(body);
+	free(heard);
+	stage_end(&s);
+}
+
+/* Each that is not sent yet takes memory of its own. */
+static void a_push_for_everybody_needs_memory_for_some(void **state)
+{
+	enum { CLIENTS = 600, AT_ONCE_MAX = 200 };
+	struct stage s;
+	uint64_t conn[CLIENTS];
+	int fd[CLIENTS];
+
+	(void)state;
+	stage_start(&s, NULL);
+	expect_message(&s, RF_MSG_RESET);
+	for (unsigned i = 0; i < CLIENTS; i++)
+		conn[i] = meet(&s, &fd[i]);
+	post_pushes(&s, 0, conn, CLIENTS, CLIENTS, "+all\r\n", 6);
+	for (unsigned i = 0; i < CLIENTS; i++)
+		post(&s, conn[i], RF_MSG_PUSH, 0, "+each\r\n");
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		hear(fd[i], "+all\r\n+each\r\n");
+		close(fd[i]);
+	}
+	assert_in_range(front_of(&s.channel)->store_fresh[0], 1, AT_ONCE_MAX);
+	stage_end(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -382,6 +479,9 @@ int main(void)
 		cmocka_unit_test(a_full_ring_loses_nothing),
 		cmocka_unit_test(a_full_reply_ring_is_drained),
 		cmocka_unit_test(a_ring_of_nonsense_ends_the_child),
+		cmocka_unit_test(pushes_that_are_none_end_the_child),
+		cmocka_unit_test(many_pushes_reach_each_of_their_clients),
+		cmocka_unit_test(a_push_for_everybody_needs_memory_for_some),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

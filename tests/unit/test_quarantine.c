@@ -23,6 +23,7 @@ static const struct rf_quarantined sample = {
 	.channel_epoch = 1,
 	.position = 0,
 	.bytes = PAYLOAD_BYTES,
+	.context = 77,
 };
 
 static int set_up(void **state)
@@ -204,6 +205,8 @@ static void a_changed_header_is_refused(void **state)
 		{"peer: 127", "peer: \x01 127"},
 		{"peer: 127", "peer: 0123456789012345678901234567890123456789"
 			      "0123456789127"},
+		{"context: 77", "context: 077"},
+		{"context: 77\n", "context: 77\ncontext: 77\n"},
 		{"\n\n", "\nmore: 1\n\n"},
 	};
 	char sound[2048], text[4096];
@@ -226,6 +229,28 @@ static void a_changed_header_is_refused(void **state)
 		if (open_with(text, bytes - from + to) != -EBADMSG)
 			fail_msg("'%s' was taken", changes[i].to);
 	}
+}
+
+static void one_of_an_older_version_has_no_context(void **state)
+{
+	static const char line[] = "context: 77\n";
+	struct rf_quarantined found;
+	char text[2048], *at;
+	size_t bytes, rest;
+	int fd;
+
+	(void)state;
+	assert_int_equal(rf_quarantine_write(dir, &sample, payload), 0);
+	bytes = read_whole(text, sizeof text);
+	at = memmem(text, bytes, line, sizeof line - 1);
+	assert_non_null(at);
+	rest = bytes - (size_t)(at - text) - (sizeof line - 1);
+	memmove(at, at + sizeof line - 1, rest);
+	assert_true(open_with(text, bytes - (sizeof line - 1)) >= 0);
+	fd = open_sample(&found);
+	assert_int_equal(found.context, 0);
+	assert_int_equal(found.bytes, PAYLOAD_BYTES);
+	close(fd);
 }
 
 static void random_bytes_are_refused(void **state)
@@ -326,6 +351,7 @@ int main(void)
 		TEST(the_oldest_go_first),
 		TEST(no_part_of_a_file_is_one),
 		TEST(a_changed_header_is_refused),
+		TEST(one_of_an_older_version_has_no_context),
 		TEST(random_bytes_are_refused),
 		TEST(what_is_no_file_is_refused),
 		TEST(a_link_in_the_way_is_not_written_through),

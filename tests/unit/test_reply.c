@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* test_reply.c -- replies and pushes of every size, read fast and slowly. */
+/* test_reply.c -- replies of every size, read fast and slowly. */
 #include "by_hand.h"
 
 #define ANN CONN(1, 0)
@@ -277,103 +277,6 @@ static void asked_to_stop_while_it_waits_it_leaves_the_request(void **state)
 	}
 }
 
-/* ---- pushes ---- */
-
-static void pushes_follow_the_reply_of_their_request(void **state)
-{
-	(void)state;
-	open_conn(ANN);
-	open_conn(BOB);
-	ask(ANN, "push 2 1 hello");
-	ask(ANN, "push 1 0 myself 3");
-	ask(BOB, "add");
-	run_desk();
-	expect(ANN, RF_MSG_REPLY, "pushed");
-	expect(BOB, RF_MSG_PUSH, "hello");
-	expect(ANN, RF_MSG_REPLY, "pushed");
-	for (int i = 0; i < 3; i++)
-		expect(ANN, RF_MSG_PUSH, "myself");
-	expect(BOB, RF_MSG_REPLY, "1");
-	expect_no_answer();
-}
-
-static void a_push_to_nobody_is_ignored(void **state)
-{
-	(void)state;
-	open_conn(ANN);
-	open_conn(BOB);
-	close_conn(BOB);
-	ask(ANN, "push 2 1 hello");
-	ask(ANN, "push 9 9 hello");
-	run_desk();
-	expect(ANN, RF_MSG_REPLY, "pushed");
-	expect(ANN, RF_MSG_REPLY, "pushed");
-	expect_no_answer();
-}
-
-static void push_and_fail(const struct rf_request *req, struct rf_reply *reply)
-{
-	(void)req;
-	(void)reply;
-	rf_push(BOB, "never seen", 10);
-	rf_tx_fail(-ENOMEM);
-	rf_push(BOB, "never seen", 10);
-}
-
-static void a_refused_request_pushes_nothing(void **state)
-{
-	(void)state;
-	open_conn(ANN);
-	open_conn(BOB);
-	trial_custom = push_and_fail;
-	ask(ANN, "custom");
-	ask(ANN, "push 2 1 hello");
-	run_desk();
-	expect(ANN, RF_MSG_ERROR, "OOM ");
-	expect(ANN, RF_MSG_REPLY, "pushed");
-	expect(BOB, RF_MSG_PUSH, "hello");
-	expect_no_answer();
-}
-
-static void more_pushes_than_fit_are_an_error(void **state)
-{
-	(void)state;
-	open_conn(ANN);
-	open_conn(BOB);
-	/* 24 + 8 bytes each: half the ring holds 16384. */
-	ask(ANN, "push 2 1 fits 16384");
-	ask(ANN, "push 2 1 many 16385");
-	run_desk();
-	expect(ANN, RF_MSG_REPLY, "pushed");
-	for (int i = 0; i < 16384; i++)
-		expect(BOB, RF_MSG_PUSH, "fits");
-	expect(ANN, RF_MSG_ERROR, "ERR ");
-	expect_no_answer();
-}
-
-static void read_all(void)
-{
-	struct answer got;
-
-	while (take_answer(&got))
-		slow_count += got.msg.type == RF_MSG_PUSH;
-}
-
-static void pushes_wait_for_room_like_replies(void **state)
-{
-	(void)state;
-	open_conn(ANN);
-	open_conn(BOB);
-	slow_count = 0;
-	while_it_waits = read_all;
-	for (int i = 0; i < 10; i++)
-		ask(ANN, "push 2 1 fits 16384");
-	assert_int_equal(run_desk(), 0);
-	assert_true(waits >= 4);
-	read_all();
-	assert_int_equal(slow_count, 10 * 16384);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -385,11 +288,6 @@ int main(void)
 		TEST(small_replies_pass_while_a_large_one_is_unread),
 		TEST(a_full_reply_ring_makes_the_desk_wait_and_loses_nothing),
 		TEST(asked_to_stop_while_it_waits_it_leaves_the_request),
-		TEST(pushes_follow_the_reply_of_their_request),
-		TEST(a_push_to_nobody_is_ignored),
-		TEST(a_refused_request_pushes_nothing),
-		TEST(more_pushes_than_fit_are_an_error),
-		TEST(pushes_wait_for_room_like_replies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

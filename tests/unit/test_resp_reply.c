@@ -120,19 +120,31 @@ static void the_protocols_differ_where_they_should(void **state)
 	EXPECT("=7\r\ntxt:a\nb\r\n");
 }
 
-static void doubles_are_short_and_exact(void **state)
+static void doubles_have_17_digits_and_are_exact(void **state)
 {
 	double value;
 
 	(void)state;
 	rf_resp_double(&reply, 2, 0.1);
-	EXPECT("$3\r\n0.1\r\n");
+	EXPECT("$19\r\n0.10000000000000001\r\n");
 	rf_resp_double(&reply, 3, 0.1);
-	EXPECT(",0.1\r\n");
+	EXPECT(",0.10000000000000001\r\n");
+	rf_resp_double(&reply, 3, 1.5);
+	EXPECT(",1.5\r\n");
 	rf_resp_double(&reply, 3, 3);
 	EXPECT(",3\r\n");
+	rf_resp_double(&reply, 3, 0);
+	EXPECT(",0\r\n");
+	rf_resp_double(&reply, 3, -0.0);
+	EXPECT(",-0\r\n");
+	rf_resp_double(&reply, 3, 9007199254740993.0);
+	EXPECT(",9007199254740992\r\n");
+	rf_resp_double(&reply, 3, -99999999999999984.0);
+	EXPECT(",-99999999999999984\r\n");
+	rf_resp_double(&reply, 3, 1e17);
+	EXPECT(",1e+17\r\n");
 	rf_resp_double(&reply, 3, -1e300);
-	EXPECT(",-1e+300\r\n");
+	EXPECT(",-1.0000000000000001e+300\r\n");
 	rf_resp_double(&reply, 3, -INFINITY);
 	EXPECT(",-inf\r\n");
 	rf_resp_double(&reply, 2, INFINITY);
@@ -185,7 +197,7 @@ int main(void)
 		cmocka_unit_test(strings_may_hold_any_byte),
 		cmocka_unit_test(an_error_stays_on_its_line),
 		cmocka_unit_test(the_protocols_differ_where_they_should),
-		cmocka_unit_test(doubles_are_short_and_exact),
+		cmocka_unit_test(doubles_have_17_digits_and_are_exact),
 		cmocka_unit_test(a_header_can_follow_its_values),
 		cmocka_unit_test(nothing_is_written_once_an_error_has_stuck),
 	};

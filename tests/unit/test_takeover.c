@@ -67,6 +67,28 @@ static void check_takeover(const struct end *end, pid_t pid)
 		assert_int_equal(status->business.work % 2, 0);
 }
 
+/* As the watchdog does: that counts. */
+static void end_hung(pid_t pid)
+{
+	rf_status_set(status->supervisor.hung_pid, pid);
+	kill_child(pid);
+}
+
+/* Who dies without a word may have been struck from outside: that is forgiven
+ * three times for each request. */
+static void be_forgiven(const struct end *end)
+{
+	for (int i = 0; i < 3; i++) {
+		int runs = told->runs;
+		pid_t child = start_child((struct rf_child){0});
+
+		UNTIL(__atomic_load_n(&told->runs, __ATOMIC_SEQ_CST) > runs);
+		if (end->signal != 0)
+			kill(child, end->signal);
+		wait_child(child);
+	}
+}
+
 static void end_and_go_on(const struct end *end, uint64_t already)
 {
 	char text[24];
@@ -94,9 +116,11 @@ static void end_and_go_on(const struct end *end, uint64_t already)
 	if (end->in_request == NULL)
 		ask_now(ANN, "add");
 	else if (end->in_request == spin || end->in_request == sleep_on)
-		kill_child(standby);
+		end_hung(standby);
 	else
 		wait_child(standby);
+	if (end->in_request != NULL && !end->described)
+		be_forgiven(end);
 	if (end->in_request != NULL) {
 		standby = start_serving();
 		expect_soon(ANN, RF_MSG_ERROR,
@@ -250,6 +274,7 @@ static void a_broken_list_leaves_the_last_word_to_the_supervisor(void **state)
 	assert_int_equal(
 		status->business.takeover.after_death, RF_LEASE_OWNER_DIED);
 	assert_true(status->business.takeover.undone > 0);
+	be_forgiven(&(struct end){.in_request = exit_zero});
 	assert_int_equal(trial->number, 100); /* of this last one, half done */
 	first = start_serving();
 	expect_soon(ANN, RF_MSG_ERROR, "CRASHED");

@@ -203,6 +203,82 @@ static void on_die_when_closed(
 	say(reply, "+OK\r\n");
 }
 
+/* PARK TEXT [KILL]: TEXT is said once somebody says GO; or it kills then. */
+static void on_park(const struct rf_request *req, struct rf_reply *reply)
+{
+	if (!req->again) {
+		rf_conn_set_patient(req->conn, true);
+		rf_request_park(req);
+		return;
+	}
+	RF_SET(trial->count, trial->count + 1);
+	if (req->argc > 2)
+		abort();
+	rf_conn_set_patient(req->conn, false);
+	say(reply, "+");
+	rf_reply_bytes(reply, req->argv[1].at, req->argv[1].bytes);
+	say(reply, "\r\n");
+}
+
+/* GO: the number of those that are parked, and they go on. */
+static void on_go(const struct rf_request *req, struct rf_reply *reply)
+{
+	struct rf_conn *conn = NULL;
+	unsigned parked = 0;
+	char text[32];
+
+	(void)req;
+	while ((conn = rf_conn_next(conn)) != NULL) {
+		parked += rf_conn_is_parked(conn);
+		rf_conn_resume(conn);
+	}
+	snprintf(text, sizeof(text), ":%u\r\n", parked);
+	say(reply, text);
+}
+
+/* SHOUT BYTES: so many, as one bulk string, to all other connections. */
+static void on_shout(const struct rf_request *req, struct rf_reply *reply)
+{
+	size_t bytes = req->argc == 2 ? strtoul(req->argv[1].at, NULL, 10) : 1;
+	char *text = malloc(bytes + 64), *end;
+	struct rf_conn *conn = NULL;
+
+	if (!text)
+		return;
+	end = text + sprintf(text, "$%zu\r\n", bytes);
+	memset(end, 'x', bytes);
+	memcpy(end + bytes, "\r\n", 2);
+	while ((conn = rf_conn_next(conn)) != NULL)
+		if (conn != req->conn)
+			rf_push(conn->id, text,
+				(size_t)(end - text) + bytes + 2);
+	free(text);
+	say(reply, "+OK\r\n");
+}
+
+/* CLOSE-OTHERS: after a last word. */
+static void on_close_others(
+	const struct rf_request *req, struct rf_reply *reply)
+{
+	struct rf_conn *conn = NULL;
+
+	while ((conn = rf_conn_next(conn)) != NULL) {
+		if (conn == req->conn)
+			continue;
+		rf_push(conn->id, "+farewell\r\n", 11);
+		rf_conn_close(conn);
+	}
+	say(reply, "+OK\r\n");
+}
+
+/* LEAVE: another process goes on. */
+static void on_leave(const struct rf_request *req, struct rf_reply *reply)
+{
+	(void)req;
+	rf_leave();
+	say(reply, "+OK\r\n");
+}
+
 static const struct command {
 	const char *name;
 	void (*run)(const struct rf_request *req, struct rf_reply *reply);
@@ -219,6 +295,11 @@ static const struct command {
 	{"FORGETFUL", on_forgetful},
 	{"FAIL", on_fail},
 	{"BYE", on_bye},
+	{"PARK", on_park},
+	{"GO", on_go},
+	{"SHOUT", on_shout},
+	{"CLOSE-OTHERS", on_close_others},
+	{"LEAVE", on_leave},
 };
 
 static void trial_request(const struct rf_request *req, struct rf_reply *reply)

@@ -3,7 +3,7 @@
  *
  *   fork -> prepare (needs no lease) -> [standby: waits] -> takeover -> serve
  *     -> [SIGTERM, all done] -> worker's stop -> give the lease
- *     -> [told to leave]     -> worker's stop -> give the lease
+ *     -> [is to leave]       -> worker's stop -> give the lease
  *
  * Each one has a stack canary of its own. A forked process has its parent's:
  * one that dies at the first wrong guess and is forked again with the same
@@ -174,8 +174,9 @@ static int serve(struct desk *desk)
 }
 
 /* The worker's last word, and the next one's first. */
-_Noreturn static void leave(const struct rf_child *self)
+_Noreturn static void leave(const struct desk *desk)
 {
+	const struct rf_child *self = desk->self;
 	struct rf_status_business *mine = &self->status->business;
 
 	rf_status_set(mine->phase, (uint32_t)RF_PHASE_STOP);
@@ -184,7 +185,7 @@ _Noreturn static void leave(const struct rf_child *self)
 	rf_status_set(mine->phase, (uint32_t)RF_PHASE_NONE);
 	rf_status_set(mine->left_at_us, rf_monotonic_us());
 	rf_lease_give();
-	_exit(RF_CHILD_EXIT_ASKED);
+	_exit(desk->leaving ? RF_CHILD_EXIT_LEFT : RF_CHILD_EXIT_ASKED);
 }
 
 _Noreturn static __attribute__((noinline)) void run(const struct rf_child *self)
@@ -202,7 +203,7 @@ _Noreturn static __attribute__((noinline)) void run(const struct rf_child *self)
 				     "both children start anew");
 		_exit(RF_CHILD_EXIT_CHANNEL);
 	}
-	leave(self);
+	leave(&desk);
 }
 
 /* Where the compiler looks for it. Its first byte in memory is zero: there a

@@ -7,6 +7,7 @@
  */
 #include "common/super.h"
 #include "desk.h"
+#include "parked.h"
 #include <refork/heap.h>
 #include <refork/tx.h>
 
@@ -60,6 +61,13 @@ struct rf_conn *conns_find(uint64_t id)
 	return conn != NULL && conn->id == id && id != 0 ? conn : NULL;
 }
 
+bool conns_may_open(uint64_t id)
+{
+	const struct rf_conn *conn = at_slot(slot_of(id));
+
+	return rf_conn_serial(id) != 0 && (conn == NULL || conn->id == 0);
+}
+
 struct rf_conn *conns_open(
 	uint64_t id, const char *peer, size_t peer_bytes, int64_t now_ms)
 {
@@ -78,6 +86,7 @@ struct rf_conn *conns_open(
 
 void conns_close(struct rf_conn *conn)
 {
+	parked_drop(conn);
 	RF_SET(conn->id, 0);
 }
 
@@ -94,4 +103,49 @@ struct rf_conn *conns_next(size_t *slot)
 			return conn;
 	}
 	return NULL;
+}
+
+bool conns_is_patient(const struct rf_conn *conn)
+{
+	return conn->own[RF_OWN_FIRST] != 0 ||
+	       (conn->own[RF_OWN_FLAGS] & RF_CONN_PATIENT);
+}
+
+/* ---- what workers call ---- */
+
+static bool is_closing(const struct rf_conn *conn)
+{
+	return (conn->own[RF_OWN_FLAGS] & RF_CONN_CLOSING) != 0;
+}
+
+struct rf_conn *rf_conn_find(uint64_t id)
+{
+	struct rf_conn *conn = conns_find(id);
+
+	return conn != NULL && !is_closing(conn) ? conn : NULL;
+}
+
+/* Also of one that has ended. */
+static size_t slot_behind(const struct rf_conn *conn)
+{
+	size_t chunk = 0;
+
+	while (conn < RF_SUPER->desk.conns[chunk] ||
+		conn >= RF_SUPER->desk.conns[chunk] + RF_CONN_CHUNK)
+		chunk++;
+	return chunk * RF_CONN_CHUNK +
+	       (size_t)(conn - RF_SUPER->desk.conns[chunk]) + 1;
+}
+
+struct rf_conn *rf_conn_next(const struct rf_conn *after)
+{
+	size_t slot = 0;
+	struct rf_conn *conn;
+
+	if (after != NULL)
+		slot = after->id != 0 ? slot_of(after->id) + 1
+				      : slot_behind(after);
+	while ((conn = conns_next(&slot)) != NULL && is_closing(conn))
+		slot++;
+	return conn;
 }

@@ -24,6 +24,7 @@
 #include "conf/conf.h"
 #include "in_work.h"
 #include "messages.h"
+#include "parked.h"
 #include "quarantine.h"
 #include <errno.h>
 #include <refork/heap.h>
@@ -83,29 +84,32 @@ static const char *refusal_text(int error)
 	return refusals[i].text;
 }
 
-static void move_on(uint64_t pos)
-{
-	RF_SET(MINE->request_pos, pos);
-}
-
 /* The request's change did not commit: nothing of it happened. Say so, in a
  * transaction of its own, which needs no memory. */
-static int refuse(const struct job *job, uint64_t next, int error)
+static int refuse_once(struct job *job, int error, bool tell)
 {
 	struct rf_conn *conn = conns_find(job->msg.conn_id);
 
+	rf_tx_begin();
+	if (job->msg.type == RF_MSG_REQUEST)
+		messages_refuse(job, refusal_text(error), tell);
+	if (job->msg.type == RF_MSG_CLOSE && conn != NULL)
+		messages_forget_conn(conn, error);
+	RF_SET(MINE->request_pos, job->next);
+	return desk_commit(job->desk);
+}
+
+/* The worker may want memory to take it in: then it is not told. */
+static int refuse(struct job *job, int error)
+{
 	if (error == -EINTR && desk_must_end(job->desk)) {
 		take_attempt_back();
 		return error;
 	}
-	rf_tx_begin();
-	if (job->msg.type == RF_MSG_REQUEST)
-		messages_error(
-			job->desk, job->msg.conn_id, refusal_text(error), 0);
-	if (job->msg.type == RF_MSG_CLOSE && conn != NULL)
-		messages_forget_conn(conn, error);
-	move_on(next);
-	RF_CHECK(rf_tx_commit() == 0);
+	if (job->attempt <= job->attempts_max &&
+		refuse_once(job, error, true) == 0)
+		return 0;
+	RF_CHECK(refuse_once(job, error, false) == 0);
 	return 0;
 }
 
@@ -113,6 +117,7 @@ static int refuse(const struct job *job, uint64_t next, int error)
  * too, it is skipped without. */
 static void put_aside(const struct job *job)
 {
+	const struct rf_conn *conn = conns_find(job->msg.conn_id);
 	struct rf_crash_request what = {0};
 
 	if (job->msg.type != RF_MSG_REQUEST ||
@@ -120,31 +125,34 @@ static void put_aside(const struct job *job)
 		return;
 	in_work_describe(job->desk->channel, &what);
 	what.attempt = job->attempts_max;
-	quarantine_keep(job->desk->self, &what, job->payload, job->bytes);
+	quarantine_keep(job->desk->self, &what,
+		conn != NULL ? conn->user[0] : 0, job->payload, job->bytes);
 }
 
 static int work(struct job *job)
 {
-	uint64_t next = MINE->request_pos + job->msg.ring_bytes;
 	int error;
 
-	job->attempt = count_attempt(MINE->request_pos);
+	job->attempt = count_attempt(job->position);
 	if (rf_unlikely(job->attempt > job->attempts_max))
 		put_aside(job);
 	if (rf_unlikely(job->msg.type == RF_MSG_RESET))
 		messages_end_all_conns(job->desk, job->attempt);
 	rf_tx_begin();
 	reply_begin(job->msg.conn_id);
+	job->desk->reply.unasked = job->parked != NULL;
 	error = messages[job->msg.type].run(job);
 	if (rf_unlikely(error != 0)) {
 		rf_tx_abort();
 		return error;
 	}
-	if (job->msg.type != RF_MSG_REQUEST)
+	if (job->msg.type != RF_MSG_REQUEST) {
+		messages_end_closing(job->desk);
 		reply_end_pushes();
-	move_on(next);
-	error = rf_tx_commit();
-	return rf_likely(error == 0) ? 0 : refuse(job, next, error);
+	}
+	RF_SET(MINE->request_pos, job->next);
+	error = desk_commit(job->desk);
+	return rf_likely(error == 0) ? 0 : refuse(job, error);
 }
 
 static int work_watched(struct job *job)
@@ -191,7 +199,7 @@ static void show_all(struct desk *desk)
 }
 
 /* The message at request_pos: 1, 0 when there is none, -EBADMSG. */
-static int next_job(struct desk *desk, struct job *job)
+static int next_message(struct desk *desk, struct job *job)
 {
 	const struct rf_lane *lane = &desk->channel->request;
 	int found = rf_ring_peek(&lane->ring, MINE->request_pos, &job->msg);
@@ -199,6 +207,9 @@ static int next_job(struct desk *desk, struct job *job)
 	if (found != 1)
 		return found;
 	job->desk = desk;
+	job->parked = NULL;
+	job->position = MINE->request_pos;
+	job->next = job->position + job->msg.ring_bytes;
 	job->bytes = job->msg.payload_bytes;
 	job->payload = rf_ring_payload(&lane->ring, MINE->request_pos);
 	if (job->msg.flags & RF_MSG_LARGE) {
@@ -206,6 +217,15 @@ static int next_job(struct desk *desk, struct job *job)
 		if (job->bytes > lane->large_max_bytes)
 			return -EBADMSG;
 	}
+	return 1;
+}
+
+/* What waited in the arena and is ready goes before what is in the ring. */
+static int next_job(struct desk *desk, struct job *job)
+{
+	if (rf_likely(MINE->ready_first == NULL))
+		return next_message(desk, job);
+	parked_take(desk, job);
 	return 1;
 }
 
@@ -221,6 +241,7 @@ int desk_round(struct desk *desk)
 	int done, error = 0;
 
 	desk->now_ms = rf_now_ms();
+	desk->has_waited = true;
 	job.attempts_max = attempts_max(desk);
 	for (done = 0; done < ROUND_MESSAGES && error == 0; done++) {
 		if (desk_is_to_leave(desk))
@@ -236,6 +257,7 @@ int desk_round(struct desk *desk)
 		if (done % SHOW_MESSAGES == SHOW_MESSAGES - 1)
 			show_replies(desk, false);
 	}
+	done += parked_sweep();
 	if (done > 0 || desk->owes_bell)
 		show_all(desk);
 	return error < 0 ? error : done;
@@ -255,8 +277,9 @@ void desk_tick(struct desk *desk)
 	rf_tx_begin();
 	reply_begin(0);
 	again_ms = desk->worker->tick(desk->now_ms);
+	messages_end_closing(desk);
 	reply_end_pushes();
-	if (rf_tx_commit() != 0)
+	if (desk_commit(desk) != 0)
 		again_ms = TICK_MS;
 	if (again_ms > TICK_MS)
 		again_ms = TICK_MS;
@@ -277,6 +300,8 @@ void desk_sleep(struct desk *desk, int at_most_ms)
 		until_ms = desk->tick_at_ms - desk->now_ms;
 	if (until_ms > at_most_ms)
 		until_ms = at_most_ms; /* or the clock was set back */
+	if (MINE->ready_first != NULL)
+		until_ms = 0; /* a tick has resumed some */
 	if (until_ms > 0 && rf_ring_sleep(ring, MINE->request_pos))
 		desk->wait(desk, (int)until_ms);
 	rf_ring_awake(ring);
@@ -293,6 +318,7 @@ void desk_init(struct desk *desk, const struct rf_child *self)
 		.worker = self->worker,
 		.status = self->status,
 	};
+	ask_init(desk);
 }
 
 /* A new channel: its connections are not those of the old one. The attempt

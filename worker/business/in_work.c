@@ -4,13 +4,15 @@
  * The attempt word survives everything: it names the message that is being
  * worked on and how often that was begun. The message still stands in the
  * request ring then, because it is released only after its commit. (A word that
- * names what was released is about the last message, not this one.) What is
- * not at a constant address is copied by rf_scene_copy(), which does not fault.
+ * names what was released is about the last message, not this one.) Or it
+ * stands in the arena, if it had been parked: parked_in_work(). What is not at
+ * a constant address is copied by rf_scene_copy(), which does not fault.
  */
 #include "in_work.h"
 #include "common/scene.h"
 #include "common/super.h"
 #include "desk.h"
+#include "parked.h"
 #include <string.h>
 
 #define SLOT_COUNT ((uint64_t)1 << RF_CONN_SLOT_BITS)
@@ -31,19 +33,35 @@ static void copy_peer(uint64_t conn_id, struct rf_crash_request *out)
 	out->peer[sizeof out->peer - 1] = '\0';
 }
 
-static void copy_head(const struct rf_lane *lane, uint64_t position,
-	const struct rf_msg *msg, struct rf_crash_request *out)
+/* Whose it is and how long, and where its bytes are; NULL: there is none. */
+static const uint8_t *find_parked(
+	uint64_t position, struct rf_crash_request *out)
 {
-	const uint8_t *payload =
-		msg->flags & RF_MSG_LARGE
-			? lane->large
-			: rf_ring_payload(&lane->ring, position);
-	size_t bytes = msg->payload_bytes < sizeof out->head
-			       ? msg->payload_bytes
-			       : sizeof out->head;
+	struct rf_parked head;
+	const struct rf_parked *block =
+		parked_in_work(position, &head, &out->conn_id);
 
-	out->head_bytes =
-		(uint32_t)rf_scene_copy(out->head, (uint64_t)payload, bytes);
+	if (block == NULL)
+		return NULL;
+	out->bytes = head.bytes;
+	return block->payload;
+}
+
+static const uint8_t *find_in_ring(const struct rf_lane *lane,
+	uint64_t position, struct rf_crash_request *out)
+{
+	struct rf_msg msg;
+
+	if (position < __atomic_load_n(
+			       &lane->ring.shm->tail, __ATOMIC_RELAXED) ||
+		rf_ring_peek(&lane->ring, position, &msg) != 1 ||
+		msg.type != RF_MSG_REQUEST)
+		return NULL;
+	out->conn_id = msg.conn_id;
+	out->bytes = msg.payload_bytes;
+	return msg.flags & RF_MSG_LARGE
+		       ? lane->large
+		       : rf_ring_payload(&lane->ring, position);
 }
 
 void in_work_describe(
@@ -51,21 +69,21 @@ void in_work_describe(
 {
 	uint64_t word = RF_SUPER->desk.attempt;
 	uint64_t position = word >> 8;
-	struct rf_msg msg;
+	const uint8_t *payload;
 
-	if (RF_SUPER->desk.channel_epoch != channel->shm->epoch ||
-		position < __atomic_load_n(&channel->request.ring.shm->tail,
-				   __ATOMIC_RELAXED) ||
-		rf_ring_peek(&channel->request.ring, position, &msg) != 1 ||
-		msg.type != RF_MSG_REQUEST)
+	if (RF_SUPER->desk.channel_epoch != channel->shm->epoch)
+		return;
+	payload = position & RF_PARKED_POS
+			  ? find_parked(position, out)
+			  : find_in_ring(&channel->request, position, out);
+	if (payload == NULL)
 		return;
 	out->attempt = (uint32_t)(word & 255);
 	out->position = position;
 	out->channel_epoch = channel->shm->epoch;
-	out->conn_id = msg.conn_id;
-	out->bytes = msg.payload_bytes;
-	copy_head(&channel->request, position, &msg, out);
-	copy_peer(msg.conn_id, out);
+	out->head_bytes = (uint32_t)rf_scene_copy(out->head, (uint64_t)payload,
+		out->bytes < sizeof out->head ? out->bytes : sizeof out->head);
+	copy_peer(out->conn_id, out);
 	out->present = 1;
 }
 
@@ -74,6 +92,6 @@ void in_work_describe_left(
 {
 	uint64_t word = RF_SUPER->desk.attempt;
 
-	if (word >> 8 == RF_SUPER->desk.request_pos && (word & 255) != 0)
+	if (word >> 8 == parked_next_pos() && (word & 255) != 0)
 		in_work_describe(channel, out);
 }

@@ -3,12 +3,16 @@
 #ifndef MESSAGES_H
 #define MESSAGES_H
 
+#include "common/super.h"
 #include "desk.h"
 
-/* One message of the ring, while it is worked on. */
+/* One message of the ring, or one parked request, while it is worked on. */
 struct job {
 	struct desk *desk;
-	struct rf_msg msg; /* a copy, checked */
+	struct rf_msg msg;	  /* a copy, checked */
+	struct rf_parked *parked; /* NULL: it stands in the ring */
+	uint64_t position;	  /* as in desk.attempt */
+	uint64_t next;		  /* request_pos once it is done */
 	const uint8_t *payload;
 	size_t bytes;
 	unsigned attempt, attempts_max;
@@ -21,9 +25,12 @@ extern const struct message {
 	enum rf_phase phase;
 } messages[RF_MSG_TYPE_COUNT];
 
-/* Answer with RF_MSG_ERROR; flags as of its message. Needs a transaction. */
-void messages_error(
-	struct desk *desk, uint64_t conn_id, const char *text, uint16_t flags);
+/* The request's own transaction has failed: it is over, and answered with this
+ * error; `tell` the worker. Needs a transaction. */
+void messages_refuse(struct job *job, const char *text, bool tell);
+
+/* End the connections that the open transaction has asked to end. */
+void messages_end_closing(struct desk *desk);
 
 /* The worker's `closed` failed (a full arena), but the connection has ended all
  * the same. Needs a transaction. */

@@ -16,6 +16,8 @@
  *   4a unlink ID.running          none         released     nothing
  *   4b rename ID.running -> ID    ID           -            nothing
  *
+ * A run that the worker answers with an error is aborted: it goes on at 4b.
+ *
  * So the file's name says that it was begun, and RF_SUPER->released, which
  * commits together with what the request did, that it was done. The answer
  * goes before the clearing up: an order whose file is called ID again would be
@@ -29,6 +31,7 @@
 #include "common/request_text.h"
 #include "common/super.h"
 #include "conf/conf.h"
+#include "messages.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <refork/heap.h>
@@ -59,8 +62,7 @@ static bool is_same(
 }
 
 static void describe(const struct rf_child *self,
-	const struct rf_crash_request *what, size_t bytes,
-	struct rf_quarantined *out)
+	const struct rf_crash_request *what, struct rf_quarantined *out)
 {
 	*out = (struct rf_quarantined){
 		.at_ms = rf_now_ms(),
@@ -69,7 +71,8 @@ static void describe(const struct rf_child *self,
 		.conn_id = what->conn_id,
 		.channel_epoch = what->channel_epoch,
 		.position = what->position,
-		.bytes = bytes,
+		.bytes = out->bytes,
+		.context = out->context,
 	};
 	snprintf(out->service, sizeof out->service, "%s",
 		self->conf->refork.name);
@@ -101,16 +104,16 @@ static uint64_t next_id(uint64_t newest)
 }
 
 static int keep_in(int dir, const struct rf_child *self,
-	const struct rf_crash_request *what, const void *payload, size_t bytes)
+	const struct rf_crash_request *what, struct rf_quarantined file,
+	const void *payload)
 {
 	struct rf_quarantine_entry *entries;
-	struct rf_quarantined file;
 	int error = 0, count = rf_quarantine_list(dir, &entries);
 	bool kept;
 
 	if (count < 0)
 		return count;
-	describe(self, what, bytes, &file);
+	describe(self, what, &file);
 	kept = count > 0 && is_kept(dir, &entries[count - 1], what);
 	file.id = next_id(count > 0 ? entries[count - 1].id : 0);
 	free(entries);
@@ -121,14 +124,17 @@ static int keep_in(int dir, const struct rf_child *self,
 	if (error == 0 && !kept)
 		rf_log(RF_LOG_NOTICE,
 			"quarantine: kept request %llu of %s, %zu bytes",
-			(unsigned long long)file.id, file.peer, bytes);
+			(unsigned long long)file.id, file.peer,
+			(size_t)file.bytes);
 	rf_quarantine_trim(dir, self->conf->quarantine.keep);
 	return error;
 }
 
 int quarantine_keep(const struct rf_child *self,
-	const struct rf_crash_request *what, const void *payload, size_t bytes)
+	const struct rf_crash_request *what, uint64_t context,
+	const void *payload, size_t bytes)
 {
+	const struct rf_quarantined file = {.bytes = bytes, .context = context};
 	int dir, error;
 
 	if (self->conf->quarantine.keep == 0)
@@ -136,7 +142,7 @@ int quarantine_keep(const struct rf_child *self,
 	/* A file larger than RLIMIT_FSIZE is an error, not an end. */
 	signal(SIGXFSZ, SIG_IGN);
 	dir = dir_open(self, true);
-	error = dir < 0 ? dir : keep_in(dir, self, what, payload, bytes);
+	error = dir < 0 ? dir : keep_in(dir, self, what, file, payload);
 	if (dir >= 0)
 		close(dir);
 	if (error != 0)
@@ -202,7 +208,7 @@ static int load(int dir, uint64_t id, size_t bytes_max, struct released *r)
 
 /* Its connection is as long as its transaction, and in no table: the network
  * child knows nothing of it. */
-static struct rf_conn *make_conn(int64_t now_ms)
+static struct rf_conn *make_conn(int64_t now_ms, uint64_t context)
 {
 	struct rf_conn *conn = rf_alloc(sizeof *conn);
 
@@ -211,6 +217,7 @@ static struct rf_conn *make_conn(int64_t now_ms)
 	conn->id = UINT64_MAX;
 	conn->opened_at_ms = now_ms;
 	memcpy(conn->peer, "quarantine", sizeof "quarantine");
+	conn->user[0] = context;
 	return conn;
 }
 
@@ -228,31 +235,43 @@ static void copy_reply(const struct desk *desk)
 	rf_status_set(mine->release_reply_bytes, reply->bytes);
 }
 
+static bool is_error(const struct rf_reply *reply)
+{
+	return reply->bytes > 0 && reply->at[0] == '-';
+}
+
 /* As the desk runs a request, but for the reply: it was written behind what
- * the network child may see, and there it is left. */
+ * the network child may see, and there it is left. -ECANCELED: it is an error,
+ * and nothing took effect. */
 static int run_in_tx(struct desk *desk, const struct released *r)
 {
 	struct rf_request request = {
 		.argv = r->argv,
 		.argc = r->argc,
 		.attempt = (uint32_t)r->file.attempts + 1,
+		.released = true,
 		.now_ms = rf_now_ms(),
 	};
 
 	rf_tx_begin();
 	reply_begin(UINT64_MAX);
-	request.conn = make_conn(request.now_ms);
+	request.conn = make_conn(request.now_ms, r->file.context);
 	if (request.conn != NULL) {
 		desk->worker->request(&request, &desk->reply);
 		copy_reply(desk);
+		if (rf_tx_error() == 0 && is_error(&desk->reply)) {
+			rf_tx_abort();
+			return -ECANCELED;
+		}
 		if (desk->worker->closed != NULL)
 			desk->worker->closed(request.conn);
 		rf_free(request.conn);
 	}
+	messages_end_closing(desk);
 	reply_end_pushes();
 	RF_SET(RF_SUPER->released.channel_epoch, r->file.channel_epoch);
 	RF_SET(RF_SUPER->released.position, r->file.position);
-	return rf_tx_commit();
+	return desk_commit(desk);
 }
 
 static int run(struct desk *desk, const struct released *r)
@@ -261,6 +280,7 @@ static int run(struct desk *desk, const struct released *r)
 
 	/* Should it die, it was at no message of the ring. */
 	RF_SUPER->desk.attempt = NO_MESSAGE << 8;
+	rf_status_set(desk->status->business.release_reply_bytes, 0);
 	desk_work_begins(desk, RF_PHASE_REQUEST);
 	error = run_in_tx(desk, r);
 	desk_work_ends(desk);
@@ -281,7 +301,7 @@ static void answer(const struct rf_child *self, int error)
 	struct rf_status_business *mine = &self->status->business;
 	const struct rf_status_supervisor *order = &self->status->supervisor;
 
-	if (error != 0)
+	if (error != 0 && error != -ECANCELED)
 		rf_status_set(mine->release_reply_bytes, 0);
 	rf_status_set(mine->release_result, error);
 	__atomic_store_n(&mine->release_serial,
@@ -312,6 +332,14 @@ static int clear_up(int dir, uint64_t id, bool committed)
 	return error;
 }
 
+static const char *why_it_stays(int error)
+{
+	if (error == -EFAULT)
+		return "it ended the process again";
+	return error == -ECANCELED ? "it was answered with an error"
+				   : strerror(-error);
+}
+
 static void tell(uint64_t id, int error)
 {
 	if (error == 0)
@@ -321,9 +349,7 @@ static void tell(uint64_t id, int error)
 	else
 		rf_log(RF_LOG_WARNING,
 			"quarantine: run request %llu again: %s; it stays",
-			(unsigned long long)id,
-			error == -EFAULT ? "it ended the process again"
-					 : strerror(-error));
+			(unsigned long long)id, why_it_stays(error));
 }
 
 /* -EINTR: asked to end while waiting for room; the successor does it. */

@@ -10,12 +10,14 @@
 /* Put a request aside that will be answered with -CRASHED. Outside of any
  * transaction; twice for the same request leaves one file.
  *
+ * context   user[0] of its connection
  * payload   of its RF_MSG_REQUEST
  * Returns   0; or -errno after a warning: nothing was kept, and the request is
  *           to be skipped all the same
  * Cost      waits for the disk */
 int quarantine_keep(const struct rf_child *self,
-	const struct rf_crash_request *what, const void *payload, size_t bytes);
+	const struct rf_crash_request *what, uint64_t context,
+	const void *payload, size_t bytes);
 
 /* Carry out an order to run a quarantined request again, if there is one.
  * Between two rounds, outside of any transaction. The first call of a process

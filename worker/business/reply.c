@@ -8,6 +8,11 @@
  * the same undo log as the state. The commit therefore decides over state,
  * reply and "this request is done" with its one store. A death before it leaves
  * scratch, a death after it leaves a reply that the successor publishes.
+ *
+ * Pushes are gathered in private memory and follow the reply. Those that are
+ * too many for the ring stand in the large area, behind the reply if that is
+ * there as well, as one message. So a transaction needs the area once, and the
+ * reader, who has to read what came before, is waited for once.
  */
 #include "common/super.h"
 #include "desk.h"
@@ -17,6 +22,9 @@
 
 #define ROOM_NEEDED (rf_ring_need(RF_RING_PAYLOAD_MAX))
 #define MINE	    (&RF_SUPER->desk)
+
+/* Pushes of one transaction that go through the ring. */
+#define RING_PUSHES_BYTES (RF_RING_BYTES / 2)
 
 /* Memory of the large area that stays, and when the rest goes. */
 #define LARGE_KEEP_BYTES ((size_t)1 << 20)
@@ -51,6 +59,7 @@ static void show_committed(void)
 static void wait_for_reader(void)
 {
 	desk->wait(desk, READER_WAIT_MS);
+	desk->has_waited = true;
 	rf_status_add(desk->status->business.work, 2);
 }
 
@@ -104,6 +113,8 @@ void reply_begin(uint64_t conn_id)
 		.conn_id = conn_id,
 	};
 	desk->pushes_bytes = 0;
+	desk->running = NULL;
+	desk->asked = 0;
 }
 
 /* Go on in the large area, with room for `need` bytes. */
@@ -132,12 +143,22 @@ static int outgrow(struct rf_reply *reply, size_t need)
 	return 0;
 }
 
+static void trim_pushes(void)
+{
+	if (desk->pushes_room <= LARGE_KEEP_BYTES)
+		return;
+	free(desk->pushes);
+	desk->pushes = NULL;
+	desk->pushes_room = 0;
+}
+
 void reply_trim(void)
 {
 	if (!desk->large_is_backed || !large_is_free() ||
 		desk->now_ms - desk->large_used_at_ms < LARGE_IDLE_MS)
 		return;
 	rf_lane_trim(desk->channel, &desk->channel->reply, LARGE_KEEP_BYTES);
+	trim_pushes();
 	desk->large_is_backed = false;
 }
 
@@ -227,25 +248,25 @@ static bool pushes_make_room(size_t need)
 	return true;
 }
 
-void rf_push(uint64_t conn_id, const void *from, size_t bytes)
+static void add_push(
+	uint64_t conn_id, uint16_t flags, const void *from, size_t bytes)
 {
+	size_t limit = desk->reply_max_bytes - desk->pushes_bytes;
 	size_t need = rf_ring_need(bytes);
 	struct rf_msg msg = {
 		.ring_bytes = (uint32_t)need,
 		.type = RF_MSG_PUSH,
+		.flags = flags,
 		.conn_id = conn_id,
 		.payload_bytes = bytes,
 	};
 	char *to;
 
-	if (rf_tx_error() != 0 || conns_find(conn_id) == NULL)
-		return;
-	if (bytes > RF_RING_PAYLOAD_MAX ||
-		desk->pushes_bytes + need > RF_RING_BYTES / 2) {
+	if (bytes > limit || need > limit) {
 		rf_tx_fail(-EMSGSIZE);
 		return;
 	}
-	if (desk->pushes_bytes + need > desk->pushes_room &&
+	if (need > desk->pushes_room - desk->pushes_bytes &&
 		!pushes_make_room(desk->pushes_bytes + need)) {
 		rf_tx_fail(-ENOMEM);
 		return;
@@ -256,48 +277,124 @@ void rf_push(uint64_t conn_id, const void *from, size_t bytes)
 	desk->pushes_bytes += need;
 }
 
-/* Behind `pos`; where they end. They are formed as the ring wants them. */
-static uint64_t put_pushes(uint64_t pos)
+void rf_push(uint64_t conn_id, const void *from, size_t bytes)
 {
-	if (desk->pushes_bytes == 0)
+	if (rf_tx_error() == 0 && rf_conn_find(conn_id) != NULL)
+		add_push(conn_id, 0, from, bytes);
+}
+
+void reply_push_flags(uint64_t conn_id, uint16_t flags)
+{
+	if (rf_tx_error() == 0)
+		add_push(conn_id, flags, "", 0);
+}
+
+/* ---- the end of a transaction ---- */
+
+/* Into the large area, behind what the reply has there. */
+static int put_in_area(size_t off)
+{
+	struct rf_lane *lane = &desk->channel->reply;
+	size_t bytes = desk->pushes_bytes;
+	int error;
+
+	if (bytes > lane->large_max_bytes - off)
+		return -EMSGSIZE;
+	error = desk->reply.large ? 0 : wait_large();
+	if (error == 0 && rf_lane_back(desk->channel, lane, off + bytes) != 0)
+		error = -ENOMEM;
+	if (error != 0)
+		return error;
+	memcpy(lane->large + off, desk->pushes, bytes);
+	desk->large_is_backed = true;
+	desk->large_used_at_ms = desk->now_ms;
+	return 0;
+}
+
+/* Behind `pos`; where they end. `area`: where they stand in the large area;
+ * SIZE_MAX: they are formed as the ring wants them. */
+static uint64_t put_pushes(uint64_t pos, size_t area)
+{
+	struct rf_msg *msg = rf_ring_slot(ring(), pos);
+
+	if (area == SIZE_MAX) {
+		memcpy(msg, desk->pushes, desk->pushes_bytes);
+		return pos + desk->pushes_bytes;
+	}
+	*msg = (struct rf_msg){
+		.ring_bytes = (uint32_t)rf_ring_need(0),
+		.type = RF_MSG_PUSHES,
+		.flags = RF_MSG_LARGE,
+		.conn_id = area,
+		.payload_bytes = desk->pushes_bytes,
+	};
+	return pos + msg->ring_bytes;
+}
+
+/* Behind `pos`, with room for them. An error sticks. */
+static uint64_t end_pushes(uint64_t pos)
+{
+	bool many = desk->pushes_bytes > RING_PUSHES_BYTES;
+	size_t need = many ? rf_ring_need(0) : desk->pushes_bytes;
+	size_t area = SIZE_MAX;
+	int error;
+
+	if (rf_likely(need == 0) || rf_tx_error() != 0)
 		return pos;
-	memcpy(rf_ring_slot(ring(), pos), desk->pushes, desk->pushes_bytes);
-	return pos + desk->pushes_bytes;
+	error = wait_room((size_t)(pos - MINE->reply_pos) + need);
+	if (error == 0 && many) {
+		area = desk->reply.large ? (desk->reply.bytes + 7) & ~(size_t)7
+					 : 0;
+		error = put_in_area(area);
+	}
+	if (error != 0) {
+		rf_tx_fail(error);
+		return pos;
+	}
+	pos = put_pushes(pos, area);
+	if (many)
+		RF_SET(MINE->reply_large_pos, pos);
+	return pos;
+}
+
+/* What ends no request is a push. */
+static void put_reply(struct rf_msg *msg, enum rf_msg_type type)
+{
+	const struct rf_reply *reply = &desk->reply;
+	size_t in_ring = reply->large ? 0 : reply->bytes;
+	uint16_t flags = reply->flags;
+
+	if (reply->large)
+		flags |= RF_MSG_LARGE;
+	if (rf_unlikely(reply->unasked) && type == RF_MSG_ERROR)
+		flags |= RF_MSG_UNASKED;
+	else if (rf_unlikely(reply->unasked))
+		type = RF_MSG_PUSH;
+	*msg = (struct rf_msg){
+		.ring_bytes = (uint32_t)rf_ring_need(in_ring),
+		.type = (uint16_t)type,
+		.flags = flags,
+		.conn_id = reply->conn_id,
+		.payload_bytes = reply->bytes,
+	};
 }
 
 void reply_end(enum rf_msg_type type)
 {
-	const struct rf_reply *reply = &desk->reply;
 	uint64_t pos = MINE->reply_pos;
 	struct rf_msg *msg = rf_ring_slot(ring(), pos);
-	size_t in_ring = reply->large ? 0 : reply->bytes;
 
-	if (rf_tx_error() == 0 && desk->pushes_bytes > 0 &&
-		wait_room(rf_ring_need(in_ring) + desk->pushes_bytes) != 0)
-		rf_tx_fail(-EINTR);
 	if (rf_tx_error() != 0)
 		return;
-	*msg = (struct rf_msg){
-		.ring_bytes = (uint32_t)rf_ring_need(in_ring),
-		.type = (uint16_t)type,
-		.flags = (uint16_t)(reply->flags |
-				    (reply->large ? RF_MSG_LARGE : 0)),
-		.conn_id = reply->conn_id,
-		.payload_bytes = reply->bytes,
-	};
+	put_reply(msg, type);
 	pos += msg->ring_bytes;
-	if (reply->large)
+	if (desk->reply.large)
 		RF_SET(MINE->reply_large_pos, pos);
-	RF_SET(MINE->reply_pos, put_pushes(pos));
+	RF_SET(MINE->reply_pos, end_pushes(pos));
 }
 
 void reply_end_pushes(void)
 {
-	if (desk->pushes_bytes == 0 || rf_tx_error() != 0)
-		return;
-	if (wait_room(desk->pushes_bytes) != 0) {
-		rf_tx_fail(-EINTR);
-		return;
-	}
-	RF_SET(MINE->reply_pos, put_pushes(MINE->reply_pos));
+	if (desk->pushes_bytes != 0)
+		RF_SET(MINE->reply_pos, end_pushes(MINE->reply_pos));
 }

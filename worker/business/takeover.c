@@ -14,6 +14,7 @@
 #include "conf/conf.h"
 #include "crash.h"
 #include "in_work.h"
+#include "parked.h"
 #include <errno.h>
 #include <poll.h>
 #include <refork/log.h>
@@ -46,25 +47,50 @@ static void wait_for_threads(const struct rf_child *self)
 		;
 }
 
-/* The last holder was at this message when the supervisor ended it for
- * another's sake: that attempt does not count. Not when it has died by itself
- * before that: then the lease was given. */
-static bool is_blameless(const struct rf_child *self)
+/* ---- who is to blame for the death ---- */
+
+/* The last holder was at a message and has not died by itself: then the lease
+ * would have been given. `last` is its pid. */
+static bool was_struck(const struct rf_child *self, int32_t *last)
+{
+	const struct rf_status_business *mine = &self->status->business;
+	uint32_t phase = rf_status_get(mine->phase);
+
+	*last = rf_status_get(mine->takeover.pid);
+	return *last != 0 && RF_SUPER->lease_of_dying == 0 &&
+	       (phase == RF_PHASE_REQUEST || phase == RF_PHASE_CONNECTION);
+}
+
+/* After the roll back: is the message that it was at not to blame? The
+ * supervisor may have ended it for another's sake. Any other SIGKILL comes from
+ * outside, unless the supervisor sent it to one that hung; the message may
+ * still have brought it about, by using up the memory, so that is forgiven so
+ * many times. */
+#define OUTSIDE_MAX 3
+
+static bool is_blameless(const struct rf_child *self, int32_t last)
 {
 	const struct rf_status_shm *st = self->status;
-	uint32_t phase = rf_status_get(st->business.phase);
-	int32_t last = rf_status_get(st->business.takeover.pid);
+	struct rf_desk *desk = &RF_SUPER->desk;
+	uint64_t pos = parked_next_pos();
+	uint64_t count;
 
-	return last != 0 && last == rf_status_get(st->supervisor.spent_pid) &&
-	       RF_SUPER->lease_of_dying == 0 &&
-	       (phase == RF_PHASE_REQUEST || phase == RF_PHASE_CONNECTION);
+	if (last == rf_status_get(st->supervisor.spent_pid))
+		return true;
+	if (last == rf_status_get(st->supervisor.hung_pid))
+		return false;
+	count = desk->outside >> 8 == pos ? desk->outside & 255 : 0;
+	if (count >= OUTSIDE_MAX)
+		return false;
+	desk->outside = pos << 8 | (count + 1);
+	return true;
 }
 
 static void forgive(void)
 {
 	struct rf_desk *desk = &RF_SUPER->desk;
 
-	if (desk->attempt >> 8 == desk->request_pos &&
+	if (desk->attempt >> 8 == parked_next_pos() &&
 		(desk->attempt & 255) != 0)
 		desk->attempt--;
 }
@@ -112,22 +138,36 @@ static void roll_back(const struct rf_child *self, int lease)
 		self->conf->refork.name, "business", RF_SUPER->generation);
 }
 
-/* Rung 3: nothing is believed any more. */
-static void verify(const struct rf_child *self)
+/* ---- rung 3: nothing is believed any more ---- */
+
+_Noreturn static void refuse_damage(const struct rf_child *self)
+{
+	snprintf(self->status->business.refusal,
+		sizeof self->status->business.refusal,
+		"verify: the state is damaged: %s", rf_log_last_error());
+	rf_log(RF_LOG_ERROR, "verify: the state is damaged; this process does "
+			     "not serve it");
+	_exit(RF_CHILD_EXIT_DAMAGED);
+}
+
+/* What stands below the worker's managers. */
+static void verify_arena(const struct rf_child *self)
 {
 	set_phase(self, RF_PHASE_VERIFY);
-	if (rf_arena_check() != 0 ||
-		(self->worker->verify != NULL && self->worker->verify() != 0)) {
-		snprintf(self->status->business.refusal,
-			sizeof self->status->business.refusal,
-			"verify: the state is damaged: %s",
-			rf_log_last_error());
-		rf_log(RF_LOG_ERROR, "verify: the state is damaged; this "
-				     "process does not serve it");
-		_exit(RF_CHILD_EXIT_DAMAGED);
-	}
+	if (rf_arena_check() != 0 || parked_check() != 0)
+		refuse_damage(self);
+}
+
+/* The managers: code that is new here knows them since its `build`. */
+static void verify_worker(const struct rf_child *self)
+{
+	set_phase(self, RF_PHASE_VERIFY);
+	if (self->worker->verify != NULL && self->worker->verify() != 0)
+		refuse_damage(self);
 	rf_status_set(self->status->business.takeover.verified, 1);
 }
+
+/* ---- code that came with an upgrade ---- */
 
 _Noreturn static void refuse_state(
 	const struct rf_child *self, const char *what, int error)
@@ -209,17 +249,20 @@ static void announce(const struct rf_child *self)
 void takeover_run(struct desk *desk, int lease)
 {
 	const struct rf_child *self = desk->self;
-	bool blameless = is_blameless(self);
+	int32_t last;
+	bool struck = was_struck(self, &last);
 	int error;
 
 	begin_words(self, lease);
 	roll_back(self, lease);
-	if (blameless)
+	if (struck && is_blameless(self, last))
 		forgive();
 	if (self->verify)
-		verify(self);
+		verify_arena(self);
 	if (self->build_here)
 		build_here(self);
+	if (self->verify)
+		verify_worker(self);
 	set_phase(self, RF_PHASE_BIND);
 	desk_bind(desk);
 	start(self);

@@ -4,7 +4,7 @@
  * After a mismatch only the last star needs another try: what earlier stars
  * took can be no better. So the cost is at most pattern times text.
  */
-#include "kv.h"
+#include "worker/kv/kv.h"
 #include <ctype.h>
 
 static inline int fold(char c, bool ignore_case)

@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-/* kv.c -- the kv worker: redis's strings, surviving a crash.
+/* kv.c -- the kv worker: redis's data, surviving a crash.
  *
  * Read next: kv.h (what the files share), commands.def (every command),
- * db.c (where the keys are), string.c (GET and SET).
+ * keys/keys.h (where the keys are), client/dispatch.c (the way of a request),
+ * string/string.c (GET and SET).
  *
  * Each request is one transaction of the framework: a handler looks up,
  * changes and replies in a straight line. When memory ends, the error sticks
  * to the transaction and the framework drops change and reply alike.
  */
-#include "kv.h"
+#include "worker/kv/client/client.h"
+#include "worker/kv/keys/root.h"
 #include <errno.h>
 #include <refork/log.h>
 #include <refork/slot.h>
 #include <strings.h>
+#include <time.h>
 
 #define TICK_MS	      100
-#define BURY_BUDGET   2000 /* entries of flushed dicts per tick, ~0.3 ms */
+#define TICK_MS_MIN   10
+#define BURY_BUDGET   1000 /* keys or elements per tick, ~0.3 ms */
 #define EXPIRE_BUDGET 1000 /* timers per tick, ~0.3 ms */
 
 const struct rf_env *kv_env;
@@ -27,60 +31,124 @@ static int build(const struct rf_env *env)
 	int error;
 
 	kv_env = env;
-	error = rf_slot_open("kv", "kv_db", KV_STATE_VERSION,
-		sizeof(struct kv_db), &root, &created);
-	if (error != 0) {
-		rf_log(RF_LOG_ERROR, "kv: open slot \"kv\": %s",
-			strerror(-error));
+	error = rf_slot_open("kv", "kv_root", KV_STATE_VERSION,
+		sizeof(struct kv_root), &root, &created);
+	if (error != 0)
 		return error;
-	}
-	kv_db = root;
+	kv_root = root;
+	kv_settings = &kv_root->settings;
+	kv_keys_build(created);
 	if (created)
-		kv_db_create();
-	return rf_tx_error();
+		kv_server_create();
+	error = kv_client_build();
+	if (error == 0)
+		error = kv_auth_build();
+	return error != 0 ? error : rf_tx_error();
+}
+
+static int migrate(uint32_t from)
+{
+	rf_log(RF_LOG_ERROR,
+		"kv: the state is of version %u, this worker's is %u and "
+		"cannot be made from it; start cold, or with the worker that "
+		"made it",
+		from, KV_STATE_VERSION);
+	return -ENOTSUP;
 }
 
 static int start(const struct rf_env *env)
 {
 	kv_env = env;
 	kv_table_init();
-	kv_string_bytes_max = kv_setting_bytes_max();
+	kv_settings_apply();
+	kv_auth_start();
 	return 0;
+}
+
+static uint64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* The end of one command is the beginning of the next: the clock is read once
+ * for each, but where the process may have slept between them. */
+static uint64_t last_us; /* 0: so it was */
+
+static uint32_t last_db;
+
+void kv_run(struct kv_call *call)
+{
+	uint64_t errors = rf_resp_errors();
+	uint64_t began_us = last_us != 0 ? last_us : now_us();
+
+	last_us = began_us;
+	call->command->run(call);
+	last_us = now_us();
+	kv_stats_add(call, last_us - began_us, rf_resp_errors() != errors);
+}
+
+static void run(const struct rf_request *req, struct rf_reply *reply)
+{
+	uint64_t state = kv_state(req->conn);
+	struct kv_call call = {
+		.req = req,
+		.conn = req->conn,
+		.argv = req->argv,
+		.reply = reply,
+		.keys = kv_database(kv_state_db(state)),
+		.now_ms = req->now_ms,
+		.argc = req->argc,
+		.db = kv_state_db(state),
+		.proto = kv_state_proto(state),
+	};
+
+	if (req->first)
+		last_us = 0;
+	last_db = call.db;
+	kv_dispatch(&call);
 }
 
 static void request(const struct rf_request *req, struct rf_reply *reply)
 {
-	struct kv_call call = {
-		.req = req,
-		.argv = req->argv,
-		.reply = reply,
-		.now_ms = req->now_ms,
-		.argc = req->argc,
-		.proto = req->conn->user[KV_CONN_PROTO] == 3 ? 3 : 2,
-	};
-	const struct kv_command *command = kv_table_find(&call);
-
-	if (rf_likely(command != NULL))
-		command->run(&call);
+	if (rf_likely(!req->released) || kv_client_released(req, reply))
+		run(req, reply);
 }
 
+/* Which database they will run in is not known yet: that of the last request
+ * is as good a guess as any. */
 static void ahead(const struct rf_bytes *arguments, uint32_t count)
 {
-	rf_dict_prefetch(&kv_db->keys->dict, arguments, count);
+	rf_dict_prefetch(&kv_database(last_db)->dict, arguments, count);
 }
 
 static uint32_t tick(int64_t now_ms)
 {
+	struct kv_call call = {.now_ms = now_ms, .keys = kv_database(0)};
 	bool more = kv_bury_step(BURY_BUDGET);
+	int64_t next_ms, client_ms;
 
-	more |= kv_wheel_step(now_ms, EXPIRE_BUDGET);
-	return more ? 0 : TICK_MS;
+	last_us = 0;
+	more |= kv_expire_step(&call, EXPIRE_BUDGET);
+	kv_make_room(&call); /* maxmemory may have been made smaller */
+	client_ms = kv_client_tick(&call);
+	if (more || client_ms <= now_ms)
+		return 0;
+	next_ms = kv_expire_next_ms() + 1;
+	if (next_ms < now_ms + TICK_MS_MIN)
+		next_ms = now_ms + TICK_MS_MIN;
+	if (next_ms > client_ms)
+		next_ms = client_ms;
+	if (next_ms > now_ms + TICK_MS)
+		next_ms = now_ms + TICK_MS;
+	return (uint32_t)(next_ms - now_ms);
 }
 
 static void closed(struct rf_conn *conn)
 {
-	for (int i = KV_CONN_NAME; i < KV_CONN_FIELD_COUNT; i++)
-		rf_free((void *)conn->user[i]);
+	kv_client_closed(conn);
 }
 
 bool kv_is(struct rf_bytes arg, const char *word)
@@ -101,6 +169,8 @@ __attribute__((visibility("default"))) const struct rf_worker refork_worker = {
 	.request = request,
 	.tick = tick,
 	.verify = kv_verify,
+	.migrate = migrate,
 	.closed = closed,
 	.ahead = ahead,
+	.skipped = kv_client_skipped,
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* number.c -- numbers in arguments and values, taken as redis takes them. */
-#include "kv.h"
+#include "worker/kv/kv.h"
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
@@ -82,4 +82,70 @@ bool kv_arg_int(struct kv_call *call, uint32_t index, int64_t *out)
 		return true;
 	rf_resp_error(call->reply, KV_ERR_INT);
 	return false;
+}
+
+bool kv_arg_range(struct kv_call *call, uint32_t index, int64_t min,
+	int64_t max, int64_t *out, const char *error)
+{
+	struct rf_bytes arg = call->argv[index];
+
+	if (rf_likely(kv_parse_int(arg.at, arg.bytes, out) && *out >= min &&
+		      *out <= max))
+		return true;
+	rf_resp_error(call->reply, "%s", error != NULL ? error : KV_ERR_INT);
+	return false;
+}
+
+bool kv_parse_double(const char *from, size_t bytes, double *out)
+{
+	char text[KV_FLOAT_MAX];
+	char *end;
+	double value;
+
+	if (bytes == 0 || bytes >= sizeof text || isspace((uint8_t)from[0]))
+		return false;
+	memcpy(text, from, bytes);
+	text[bytes] = '\0';
+	errno = 0;
+	value = strtod(text, &end);
+	if (end != text + bytes || isnan(value))
+		return false;
+	if (errno == ERANGE && (isinf(value) || value == 0))
+		return false;
+	*out = value;
+	return true;
+}
+
+bool kv_arg_double(struct kv_call *call, uint32_t index, double *out)
+{
+	struct rf_bytes arg = call->argv[index];
+
+	if (rf_likely(kv_parse_double(arg.at, arg.bytes, out)))
+		return true;
+	rf_resp_error(call->reply, KV_ERR_FLOAT);
+	return false;
+}
+
+bool kv_arg_cursor(struct kv_call *call, uint32_t index, uint64_t *cursor)
+{
+	const char *at = call->argv[index].at;
+	const char *end = at + call->argv[index].bytes;
+	bool negative = at < end && *at == '-';
+	bool good = true;
+
+	*cursor = 0;
+	if (at < end && (*at == '-' || *at == '+'))
+		good = ++at < end;
+	for (; at < end; at++) {
+		unsigned digit = (uint8_t)*at - (unsigned)'0';
+
+		good &= digit <= 9 &&
+			!__builtin_mul_overflow(*cursor, 10u, cursor) &&
+			!__builtin_add_overflow(*cursor, digit, cursor);
+	}
+	if (!good)
+		rf_resp_error(call->reply, "ERR invalid cursor");
+	if (negative)
+		*cursor = -*cursor;
+	return good;
 }

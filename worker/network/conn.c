@@ -16,7 +16,9 @@
  * The business side hears of every connection exactly twice: RF_MSG_OPEN goes
  * out on the arc to SERVING, RF_MSG_CLOSE on the arc from CLOSED to FREE (both
  * in inbound_continue, which waits for room in the ring if need be). So a slot
- * is not used again before its last message is in the ring.
+ * is not used again before its last message is in the ring. When sending or
+ * lingering takes longer, it is told sooner, if the ring has room at once
+ * (inbound_part).
  *
  * Rules, and the function that keeps each:
  *   C1  replies leave in the order of the requests: an error found by the
@@ -229,8 +231,7 @@ void conn_close(struct net *net, struct conn *conn)
 	journal_set(journal, &conn->state, CONN_CLOSED);
 	journal_commit(journal);
 	loop_unwatch(net->loop, slot_of(conn->id));
-	if (conn->flags & CONN_DIRTY)
-		TAILQ_REMOVE(&net->dirty, conn, dirty);
+	output_forget(net, conn);
 	discard(net, conn);
 	conn->flags = 0;
 	count_open(net, -1);
@@ -325,14 +326,14 @@ static void tell_owed(struct net *net, struct conn *conn)
 	char *text = (char *)conn->owed;
 
 	journal_set(&net->front->journal, &conn->owed, 0);
-	outbound_put_error(net, conn, text, strlen(text));
+	output_put_error(net, conn, text, strlen(text));
 	journal_commit(&net->front->journal);
 	store_give(&net->store, text);
 }
 
 void conn_settle(struct net *net, struct conn *conn)
 {
-	bool go_on = is_relieved(conn);
+	bool go_on = is_relieved(conn), lingers;
 
 	if (go_on)
 		conn_stop_awaiting(net, conn);
@@ -342,10 +343,14 @@ void conn_settle(struct net *net, struct conn *conn)
 	}
 	if (go_on && conn->state == CONN_SERVING && !conn->owed)
 		inbound_continue(net, conn);
-	if (conn->state != CONN_FINISHING || conn->unanswered > 0 ||
-		buffer_used(&conn->out) > 0)
+	if (conn->state != CONN_FINISHING || conn->unanswered > 0)
 		return;
-	if ((conn->marks & CONN_LINGERS) && !net->drain_until_ms)
+	lingers = (conn->marks & CONN_LINGERS) && !net->drain_until_ms;
+	if (lingers || buffer_used(&conn->out) > 0)
+		inbound_part(net, conn);
+	if (buffer_used(&conn->out) > 0)
+		return;
+	if (lingers)
 		linger(net, conn);
 	else
 		conn_close(net, conn);
@@ -408,7 +413,7 @@ static void resume_open(struct net *net, struct conn *conn)
 		buffer_release(&net->store, &conn->in);
 	if (!conn_is_open(conn))
 		return;
-	outbound_resume(net, conn);
+	output_resume(net, conn);
 	if (!conn_is_open(conn))
 		return;
 	conn_rearm(net, conn);

@@ -104,7 +104,7 @@ struct front {
 	struct conn *reader; /* whose `shared` is; NULL: nobody's */
 	struct buffer shared;
 	struct ledger ledger;
-	struct journal journal; /* conn.c, inbound.c, outbound.c */
+	struct journal journal; /* conn.c, inbound.c, output.c ... */
 	struct journal moves;	/* buffer.c, sock.c: within a staging above */
 	uint64_t store_fresh[BUFFER_CLASSES];
 	struct offenders offenders;

@@ -348,7 +348,17 @@ static bool announce(struct net *net, struct conn *conn)
 	return true;
 }
 
-/* Who was never announced just goes. */
+void inbound_part(struct net *net, struct conn *conn)
+{
+	if (!(conn->marks & CONN_KNOWN) ||
+		!lane_notice(net, RF_MSG_CLOSE, conn->id, ""))
+		return;
+	journal_set(&net->front->journal, &conn->marks,
+		conn->marks & ~(uint64_t)CONN_KNOWN);
+	lane_commit(net);
+}
+
+/* Who was never announced, or has parted, just goes. */
 static bool take_leave(struct net *net, struct conn *conn)
 {
 	if ((conn->marks & CONN_KNOWN) &&

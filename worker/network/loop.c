@@ -6,6 +6,10 @@
  * and a process cloned off this one may come to have a loop of its own.
  * Interest in a connection changes with ev_io_modify, which costs a system
  * call only when the interest really differs at the next wait.
+ *
+ * Connections are served in the order in which they became ready: what one
+ * client did before another is then also seen before it. libev would call them
+ * the other way round, so its calls are only noted.
  */
 #include "loop.h"
 #include "network.h"
@@ -21,7 +25,12 @@ struct loop {
 	ev_timer tick;
 	ev_io bell;
 	ev_io listeners[RF_LISTEN_MAX];
-	ev_io *conns; /* by slot; data is the struct conn */
+	ev_io *conns;  /* by slot; data is the struct conn */
+	struct ready { /* in this round, the last one first */
+		ev_io *watcher;
+		int events;
+	} * ready;
+	size_t ready_count;
 };
 
 static volatile sig_atomic_t terminate;
@@ -32,16 +41,26 @@ static struct net *net_of(struct ev_loop *ev)
 	return ((struct loop *)ev_userdata(ev))->net;
 }
 
-static void on_conn(struct ev_loop *ev, ev_io *watcher, int ready)
+static void on_conn(struct ev_loop *ev, ev_io *watcher, int events)
 {
-	struct net *net = net_of(ev);
-	struct conn *conn = watcher->data;
+	struct loop *loop = ev_userdata(ev);
 
-	if (ready & EV_READ)
-		inbound_on_readable(net, conn);
+	loop->ready[loop->ready_count++] = (struct ready){watcher, events};
+}
+
+/* Serving one may end others, or the interest in them. */
+static void serve_conn(struct loop *loop, const struct ready *ready)
+{
+	struct conn *conn = ready->watcher->data;
+	int events = ready->events & ready->watcher->events;
+
+	if (!ev_is_active(ready->watcher))
+		return;
+	if (events & EV_READ)
+		inbound_on_readable(loop->net, conn);
 	/* Reading may have ended the connection. */
-	if ((ready & EV_WRITE) && conn_is_open(conn))
-		outbound_on_writable(net, conn);
+	if ((events & EV_WRITE) && conn_is_open(conn))
+		output_on_writable(loop->net, conn);
 }
 
 static void on_listener(struct ev_loop *ev, ev_io *watcher, int ready)
@@ -96,7 +115,8 @@ struct loop *loop_create(struct net *net)
 		return NULL;
 	loop->net = net;
 	loop->conns = calloc(CONN_SLOT_MAX, sizeof(*loop->conns));
-	if (!loop->conns)
+	loop->ready = calloc(CONN_SLOT_MAX, sizeof(*loop->ready));
+	if (!loop->conns || !loop->ready)
 		goto err_free;
 	loop->ev = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
 	if (!loop->ev)
@@ -114,6 +134,7 @@ struct loop *loop_create(struct net *net)
 	return loop;
 
 err_free:
+	free(loop->ready);
 	free(loop->conns);
 	free(loop);
 	return NULL;
@@ -157,6 +178,8 @@ void loop_accept(struct loop *loop, bool on)
 void loop_run(struct loop *loop, bool may_sleep)
 {
 	ev_run(loop->ev, may_sleep ? EVRUN_ONCE : EVRUN_NOWAIT);
+	while (loop->ready_count > 0)
+		serve_conn(loop, &loop->ready[--loop->ready_count]);
 	if (terminate) {
 		terminate = 0;
 		network_on_terminate(loop->net);

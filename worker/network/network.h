@@ -5,7 +5,8 @@
  *   conn.c      the life of a connection, from open to its last message
  *   inbound.c   socket -> codec -> request ring
  *   lane.c      this side of the request ring
- *   outbound.c  reply ring -> socket
+ *   outbound.c  reply ring -> output of each connection
+ *   output.c    that -> socket
  *   sock.c      the system calls that move a connection's bytes
  *   front.c     memory that outlives this process: all that is true of a
  *               connection stands there, at every instant
@@ -59,9 +60,10 @@ enum conn_flag {	       /* what this process knows of it */
 #define CONN_AWAITS (CONN_AWAITS_ROOM | CONN_AWAITS_LARGE | CONN_AWAITS_DRAIN)
 
 enum conn_mark {	   /* what outlives this process */
-	CONN_KNOWN = 1,	   /* RF_MSG_OPEN was pushed */
+	CONN_KNOWN = 1,	   /* RF_MSG_OPEN was pushed, RF_MSG_CLOSE not yet */
 	CONN_LINGERS = 2,  /* to be drained of input before it is closed */
 	CONN_OFFENDED = 4, /* one of its requests was a killer */
+	CONN_PATIENT = 8,  /* client_idle_timeout does not count */
 };
 
 /* Input that did not end with a whole request, or has to wait. */
@@ -139,7 +141,10 @@ struct net {
 	/* outbound.c: consumer of the reply ring */
 	uint64_t reply_freed; /* public tail */
 	uint64_t unowed;      /* the text of an error that is no longer owed */
-	struct conn_list dirty;
+
+	/* output.c */
+	struct conn_list dirty; /* have output, and may take it */
+	uint32_t dirty_count;
 
 	/* network_main.c */
 	int64_t progress_at_ms;	    /* a reply came, or none was awaited */
@@ -250,6 +255,10 @@ void inbound_configure(struct net *net);
 void inbound_on_readable(struct net *net, struct conn *conn);
 /* Push what the connection has to say next: OPEN, requests, or CLOSE. */
 void inbound_continue(struct net *net, struct conn *conn);
+/* Nothing is awaited of the business side any more: say so before the output
+ * is sent, or the input thrown away, if there is room. What it parked for the
+ * connection would be run for nobody. */
+void inbound_part(struct net *net, struct conn *conn);
 /* The ring may have room again: let those go on who wait for it. */
 void inbound_resume(struct net *net);
 
@@ -258,21 +267,36 @@ void outbound_init(struct net *net);
 /* Take replies off the ring, at most about a ring full. Ends the process when
  * the ring holds something else. */
 void outbound_drain(struct net *net);
-/* Bytes for the socket, sent at the end of the round. They count in one commit
- * with what is staged in front->journal. May close. */
-void outbound_put(
-	struct net *net, struct conn *conn, const void *bytes, size_t count);
-/* Of a connection whose predecessor left output. May close. */
-void outbound_resume(struct net *net, struct conn *conn);
-/* Error text, in the codec's form. May close. */
-void outbound_put_error(
-	struct net *net, struct conn *conn, const void *text, size_t count);
-void outbound_on_writable(struct net *net, struct conn *conn);
-/* Send what outbound_put left. */
-void outbound_flush(struct net *net);
 /* Announce the sleep. False: there are more replies. */
 bool outbound_may_sleep(struct net *net);
 void outbound_wake(struct net *net);
+
+/* ---- output.c ---- */
+/* Payloads from here on are offered to the socket before they are copied. */
+#define OUTPUT_DIRECT_BYTES ((size_t)16 << 10)
+void output_init(struct net *net);
+/* Bytes for the socket, sent at the end of the round. They count in one commit
+ * with what is staged in front->journal. May close. */
+void output_put(
+	struct net *net, struct conn *conn, const void *bytes, size_t count);
+/* The same, and nothing of it is sent before. */
+void output_keep(
+	struct net *net, struct conn *conn, const void *bytes, size_t count);
+/* Error text, in the codec's form. May close. */
+void output_put_error(
+	struct net *net, struct conn *conn, const void *text, size_t count);
+/* Of a connection whose predecessor left output. May close. */
+void output_resume(struct net *net, struct conn *conn);
+/* Its end is near, or it waits for its output to be sent. */
+bool output_may_settle(const struct conn *conn);
+void output_on_writable(struct net *net, struct conn *conn);
+/* Send what was put. */
+void output_flush(struct net *net);
+/* The same, once many connections have something to send. Nothing is staged
+ * then. */
+void output_relieve(struct net *net);
+/* Nothing is to be sent for it at the end of the round. */
+void output_forget(struct net *net, struct conn *conn);
 
 /* ---- network_main.c, called by the loop ---- */
 void network_on_tick(struct net *net);

@@ -71,6 +71,7 @@ static int init(struct net *net, const struct rf_child *self)
 	net->loop = loop_create(net);
 	if (!net->loop)
 		return errno ? -errno : -EIO;
+	output_init(net);
 	outbound_init(net);
 	inbound_init(net);
 	return listen_init(net);
@@ -92,6 +93,8 @@ static void close_if_over(struct net *net, struct conn *conn)
 {
 	uint64_t limit_ms = net->conf->network.client_idle_timeout_ms;
 
+	if (conn->marks & CONN_PATIENT)
+		limit_ms = 0;
 	if (conn->state == CONN_LINGERING)
 		limit_ms = CONN_LINGER_MS;
 	if (limit_ms && conn->unanswered == 0 &&
@@ -242,7 +245,7 @@ static void hand_over(struct net *net)
 	lane_publish(net);
 	outbound_drain(net);
 	inbound_resume(net);
-	outbound_flush(net);
+	output_flush(net);
 	lane_publish(net);
 }
 

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* outbound.c -- from the reply ring to the sockets.
+/* outbound.c -- from the reply ring to the output of each connection.
  *
  * The idea. Replies are copied out of the ring, so that its room is free again
- * at once, and gathered per connection; at the end of the round each socket is
- * written once. Only a socket that takes no more is polled for writing.
+ * at once; output.c sends them.
  *
  * Rules, and the function that keeps each:
- *   O1  a slow reader costs memory, up to client_output_limit, never time: the
- *       ring is drained whatever the sockets do      outbound_drain()
+ *   O1  a slow reader costs memory, never time: the ring is drained whatever
+ *       the sockets do                               outbound_drain()
  *   O2  what the business side wrote is input: a message that is none ends
  *       this process, and both children start anew   payload_of()
  *   O3  a reply is taken, and stands behind the output of its connection, in
- *       one commit                                   take(), keep()
- *   O4  a reply without a connection is dropped, one that answers nothing ends
+ *       one commit                                   take(), output_keep()
+ *   O4  of a batch of pushes each one counts in a commit of its own, and how
+ *       far the batch is done in the same one        take_pushes()
+ *   O5  a reply without a connection is dropped, one that answers nothing ends
  *       the connection: its stream could not be trusted
  *                                                    find_asker()
  */
@@ -25,160 +26,12 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* Payloads from here on are offered to the socket before they are copied. */
-#define DIRECT_BYTES ((size_t)16 << 10)
 /* Ring bytes consumed before the producer hears of it. */
 #define RELEASE_BYTES (RF_RING_BYTES / 4)
 
 static struct rf_ring *ring_of(struct net *net)
 {
 	return &net->channel->reply.ring;
-}
-
-/* ---- sockets ---- */
-
-static void set_blocked(struct net *net, struct conn *conn, bool blocked)
-{
-	if (blocked)
-		conn->flags |= CONN_BLOCKED;
-	else
-		conn->flags &= (uint8_t)~CONN_BLOCKED;
-	conn_rearm(net, conn);
-}
-
-static void send_buffered(struct net *net, struct conn *conn)
-{
-	if (sock_send(net, conn, NULL, 0) < 0)
-		conn_close(net, conn);
-	else
-		set_blocked(net, conn, buffer_used(&conn->out) != 0);
-}
-
-static bool may_settle(const struct conn *conn)
-{
-	return conn->state == CONN_FINISHING || conn->owed ||
-	       (conn->flags & CONN_AWAITS_DRAIN);
-}
-
-void outbound_on_writable(struct net *net, struct conn *conn)
-{
-	send_buffered(net, conn);
-	if (may_settle(conn))
-		conn_settle(net, conn);
-}
-
-void outbound_flush(struct net *net)
-{
-	struct conn *conn;
-
-	while ((conn = TAILQ_FIRST(&net->dirty))) {
-		TAILQ_REMOVE(&net->dirty, conn, dirty);
-		conn->flags &= (uint8_t)~CONN_DIRTY;
-		outbound_on_writable(net, conn);
-	}
-}
-
-/* ---- output of one connection ---- */
-
-static void close_for_limit(struct net *net, struct conn *conn, size_t bytes)
-{
-	char peer[CONN_PEER_MAX];
-
-	conn_peer(net, conn, peer);
-	rf_log(RF_LOG_WARNING,
-		"connection %s: %zu bytes unsent, client_output_limit is "
-		"%" PRIu64 "; closed",
-		peer, bytes, net->conf->network.client_output_limit_bytes);
-	rf_status_add(net->status->closed_output_limit, 1);
-	conn_close(net, conn);
-}
-
-static void close_for_memory(struct net *net, struct conn *conn)
-{
-	char peer[CONN_PEER_MAX];
-
-	conn_peer(net, conn, peer);
-	rf_log(RF_LOG_ERROR, "connection %s: no memory for its output; closed",
-		peer);
-	conn_close(net, conn);
-}
-
-static void mark_dirty(struct net *net, struct conn *conn)
-{
-	if (conn->flags & (CONN_DIRTY | CONN_BLOCKED))
-		return;
-	conn->flags |= CONN_DIRTY;
-	TAILQ_INSERT_TAIL(&net->dirty, conn, dirty);
-}
-
-static void press_back(struct net *net, struct conn *conn)
-{
-	if (buffer_used(&conn->out) <= CONN_UNSENT_HIGH_BYTES ||
-		conn->state != CONN_SERVING || (conn->flags & CONN_AWAITS))
-		return;
-	conn_await(net, conn, CONN_AWAITS_DRAIN);
-	conn_rearm(net, conn);
-}
-
-/* Behind the output, where nobody looks; then it counts. */
-static void keep(
-	struct net *net, struct conn *conn, const void *bytes, size_t count)
-{
-	struct journal *journal = &net->front->journal;
-	size_t unsent = buffer_used(&conn->out) + count;
-
-	if (unsent > net->conf->network.client_output_limit_bytes) {
-		close_for_limit(net, conn, unsent);
-		return;
-	}
-	if (buffer_reserve(&net->store, &conn->out, count)) {
-		close_for_memory(net, conn);
-		return;
-	}
-	memcpy(conn->out.bytes + conn->out.end, bytes, count);
-	journal_set(journal, &conn->out.end, conn->out.end + count);
-	journal_commit(journal);
-	mark_dirty(net, conn);
-	press_back(net, conn);
-}
-
-void outbound_resume(struct net *net, struct conn *conn)
-{
-	if (!buffer_used(&conn->out)) {
-		buffer_release(&net->store, &conn->out);
-		return;
-	}
-	mark_dirty(net, conn);
-	press_back(net, conn);
-}
-
-void outbound_put(
-	struct net *net, struct conn *conn, const void *bytes, size_t count)
-{
-	size_t gone = net->front->reply_sent;
-
-	if (count >= DIRECT_BYTES && !(conn->flags & CONN_BLOCKED)) {
-		if (sock_send(net, conn, bytes, count) < 0) {
-			conn_close(net, conn);
-			return;
-		}
-		gone = net->front->reply_sent - gone;
-	} else {
-		gone = 0;
-	}
-	if (count > gone)
-		keep(net, conn, (const uint8_t *)bytes + gone, count - gone);
-}
-
-void outbound_put_error(
-	struct net *net, struct conn *conn, const void *text, size_t count)
-{
-	uint8_t line[1024 + CODEC_ERROR_FRAME];
-
-	if (count > sizeof(line) - CODEC_ERROR_FRAME)
-		count = sizeof(line) - CODEC_ERROR_FRAME;
-	outbound_put(
-		net, conn, line, net->codec->encode_error(line, text, count));
 }
 
 /* ---- the ring ---- */
@@ -205,6 +58,19 @@ static const void *payload_of(struct net *net, const struct rf_msg *msg)
 	return lane->large;
 }
 
+/* Of pushes in the large area, which the reader shares with the writer. */
+static const uint8_t *batch_of(struct net *net, const struct rf_msg *msg)
+{
+	struct rf_lane *lane = &net->channel->reply;
+	uint64_t off = msg->conn_id, bytes = msg->payload_bytes;
+
+	if (!(msg->flags & RF_MSG_LARGE) || off > lane->large_max_bytes ||
+		bytes > lane->large_max_bytes - off ||
+		rf_lane_back(net->channel, lane, off + bytes))
+		return NULL;
+	return lane->large + off;
+}
+
 /* The connection whose oldest request this message answers, or NULL. */
 static struct conn *find_asker(struct net *net, const struct rf_msg *msg)
 {
@@ -226,6 +92,18 @@ static struct conn *find_asker(struct net *net, const struct rf_msg *msg)
 	return conn;
 }
 
+/* The connection for which this message is, unasked, or NULL. */
+static struct conn *find_listener(struct net *net, const struct rf_msg *msg)
+{
+	struct conn *conn = conn_find(net, msg->conn_id);
+
+	if (!conn || conn->state == CONN_SERVING)
+		return conn;
+	return conn->state == CONN_FINISHING && (msg->flags & RF_MSG_LAST_WORD)
+		       ? conn
+		       : NULL;
+}
+
 /* A request of this client has killed once too often. */
 static bool is_expelled(struct net *net, struct conn *conn)
 {
@@ -235,9 +113,24 @@ static bool is_expelled(struct net *net, struct conn *conn)
 		    conf->quarantine.client_limit,
 		    conf->quarantine.client_ban_ms, net->now_ms))
 		return true;
-	journal_set(&net->front->journal, &conn->marks,
-		conn->marks | CONN_OFFENDED);
 	return conn->marks & CONN_OFFENDED;
+}
+
+/* The marks that it has from now on. */
+static uint64_t marks_of(
+	struct net *net, struct conn *conn, const struct rf_msg *msg)
+{
+	uint64_t marks = conn->marks;
+
+	if (msg->flags & RF_MSG_PATIENT)
+		marks |= CONN_PATIENT;
+	if (msg->flags & RF_MSG_IMPATIENT) {
+		marks &= ~(uint64_t)CONN_PATIENT;
+		conn->active_at_ms = net->now_ms; /* it waited, was not idle */
+	}
+	if (msg->flags & RF_MSG_CRASHED)
+		marks |= CONN_OFFENDED;
+	return marks;
 }
 
 /* Stage what the message says beside its payload: a successor that finds it
@@ -247,7 +140,10 @@ static bool stage_flags(struct net *net, struct conn *conn,
 {
 	struct journal *journal = &net->front->journal;
 	bool last = msg->flags & RF_MSG_LAST_WORD;
+	uint64_t marks = marks_of(net, conn, msg);
 
+	if (marks != conn->marks)
+		journal_set(journal, &conn->marks, marks);
 	if (msg->flags & RF_MSG_CRASHED)
 		last |= is_expelled(net, conn);
 	net->unanswered -= conn->unanswered;
@@ -273,7 +169,7 @@ static void settle(struct net *net, struct conn *conn, bool last)
 		return;
 	if (last)
 		conn_last_word(net, conn);
-	else if (may_settle(conn))
+	else if (output_may_settle(conn))
 		conn_settle(net, conn);
 }
 
@@ -285,7 +181,7 @@ static void put_rest(struct net *net, struct conn *conn,
 
 	if (gone > msg->payload_bytes)
 		gone = msg->payload_bytes;
-	outbound_put(net, conn, payload + gone, msg->payload_bytes - gone);
+	output_put(net, conn, payload + gone, msg->payload_bytes - gone);
 }
 
 static void take_reply(
@@ -304,29 +200,31 @@ static void take_reply(
 static void take_error(
 	struct net *net, const struct rf_msg *msg, const void *payload)
 {
-	struct conn *conn = find_asker(net, msg);
+	bool asked = !(msg->flags & RF_MSG_UNASKED);
+	struct conn *conn =
+		asked ? find_asker(net, msg) : find_listener(net, msg);
 	bool last;
 
 	if (!conn)
 		return;
-	last = stage_flags(net, conn, msg, conn->unanswered - 1);
-	outbound_put_error(net, conn, payload, msg->payload_bytes);
+	last = stage_flags(net, conn, msg, conn->unanswered - asked);
+	output_put_error(net, conn, payload, msg->payload_bytes);
 	settle(net, conn, last);
 }
 
 static void take_push(
 	struct net *net, const struct rf_msg *msg, const void *payload)
 {
-	struct conn *conn = conn_find(net, msg->conn_id);
+	struct conn *conn = find_listener(net, msg);
 	bool last;
 
-	if (!conn || conn->state != CONN_SERVING)
+	if (!conn)
 		return;
 	last = stage_flags(net, conn, msg, conn->unanswered);
 	/* Never half sent: a successor reads before it writes, and what it
 	 * reads may end the connection. */
 	if (msg->payload_bytes)
-		keep(net, conn, payload, msg->payload_bytes);
+		output_keep(net, conn, payload, msg->payload_bytes);
 	settle(net, conn, last);
 }
 
@@ -346,29 +244,84 @@ _Noreturn static void give_up(struct net *net, const char *what)
 	_exit(RF_CHILD_EXIT_CHANNEL);
 }
 
-static void take(struct net *net, const struct rf_msg *msg)
+/* The push at `at` of a batch: its bytes in the batch, 0 when it lies. The
+ * header is read once. */
+static size_t push_of(
+	const uint8_t *batch, uint64_t bytes, uint64_t at, struct rf_msg *push)
+{
+	uint64_t rest = bytes - at;
+
+	if (rest < sizeof(*push))
+		return 0;
+	memcpy(push, batch + at, sizeof(*push));
+	front_barrier();
+	if (push->type != RF_MSG_PUSH || (push->flags & RF_MSG_LARGE) ||
+		push->payload_bytes > rest - sizeof(*push) ||
+		rf_ring_need(push->payload_bytes) > rest)
+		return 0;
+	return rf_ring_need(push->payload_bytes);
+}
+
+/* Many pushes as one message. A predecessor may have taken the first ones:
+ * reply_sent says how far the batch is done. */
+static void take_pushes(struct net *net, const struct rf_msg *msg)
+{
+	struct journal *journal = &net->front->journal;
+	uint64_t *done = &net->front->reply_sent;
+	const uint8_t *batch = batch_of(net, msg);
+	struct rf_msg push;
+
+	if (!batch)
+		give_up(net, "pushes that cannot be");
+	while (*done < msg->payload_bytes) {
+		uint64_t at = *done;
+		size_t bytes = push_of(batch, msg->payload_bytes, at, &push);
+
+		if (!bytes)
+			give_up(net, "bytes that are no push");
+		journal_set(journal, done, at + bytes);
+		take_push(net, &push, batch + at + sizeof(push));
+		journal_commit(journal); /* unless a put has done so */
+		output_relieve(net);
+	}
+	journal_set(journal, done, 0);
+}
+
+static void take_one(struct net *net, const struct rf_msg *msg)
 {
 	const void *payload = payload_of(net, msg);
-	struct journal *journal = &net->front->journal;
-	uint64_t at = net->front->reply_at;
 
 	if (!payload)
 		give_up(net, "a payload that cannot be");
 	if (!takers[msg->type])
 		give_up(net, "a message of a type that never comes this way");
-	journal_set(journal, &net->front->reply_at, at + msg->ring_bytes);
-	if (net->front->reply_sent || msg->payload_bytes >= DIRECT_BYTES)
-		journal_set(journal, &net->front->reply_sent, 0);
+	if (net->front->reply_sent || msg->payload_bytes >= OUTPUT_DIRECT_BYTES)
+		journal_set(&net->front->journal, &net->front->reply_sent, 0);
+	journal_set(&net->front->journal, &net->front->reply_at,
+		net->front->reply_at + msg->ring_bytes);
 	takers[msg->type](net, msg, payload);
+}
+
+static void take(struct net *net, const struct rf_msg *msg)
+{
+	struct journal *journal = &net->front->journal;
+
+	if (msg->type == RF_MSG_PUSHES) {
+		take_pushes(net, msg);
+		journal_set(journal, &net->front->reply_at,
+			net->front->reply_at + msg->ring_bytes);
+	} else {
+		take_one(net, msg);
+	}
 	journal_commit(journal); /* unless a put has done so */
 	if (msg->flags & RF_MSG_LARGE ||
 		net->front->reply_at - net->reply_freed >= RELEASE_BYTES)
 		release(net);
+	output_relieve(net);
 }
 
 void outbound_init(struct net *net)
 {
-	TAILQ_INIT(&net->dirty);
 	net->reply_freed = ring_of(net)->shm->tail;
 }
 

@@ -123,10 +123,18 @@ class Wire:
         family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         self.socket.settimeout(timeout_s)
-        self.socket.connect(address)
+        wait_until(lambda: self.connects(address), "there is room to connect")
         if family == socket.AF_INET:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = bytearray()
+
+    def connects(self, address):
+        """A unix socket whose backlog is full does not let us wait."""
+        try:
+            self.socket.connect(address)
+        except BlockingIOError:
+            return False
+        return True
 
     def __enter__(self):
         return self

@@ -6,7 +6,7 @@
 #include <refork/log.h>
 #include <string.h>
 
-#define RANDOM_DEPTH 8u /* one chain of a million is longer */
+#define RANDOM_DEPTH 16u /* no chain is longer */
 #define RANDOM_TRIES 1000u
 
 static uint64_t reverse(uint64_t word)

@@ -82,6 +82,8 @@ enum verb_result order_quarantine_release(struct verb_call *call)
 	uint64_t id;
 	int rc = -ENOENT;
 
+	if (family_begins(call->host->family))
+		return VERB_LATER;
 	if (!family_serves(call->host->family))
 		return verb_refuse(call, "it is not serving");
 	if (verb_id(call, &id))
@@ -162,6 +164,8 @@ enum verb_result order_quarantine_released(
 	int64_t result = rf_status_get(b->release_result);
 
 	(void)outcome;
+	if (!call->serial) /* it was not serving yet */
+		return order_quarantine_release(call);
 	if (rf_status_get(b->release_serial) != call->serial)
 		return VERB_LATER;
 	memcpy(reply, b->release_reply, sizeof(reply));

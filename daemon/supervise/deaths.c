@@ -435,6 +435,16 @@ void deaths_reap(struct family *f)
 	}
 }
 
+static bool is_watched(void *arg, pid_t pid)
+{
+	return process_of_pid(arg, pid);
+}
+
+int deaths_end_holders(struct family *f, pid_t keep)
+{
+	return holders_end(keep, is_watched, f);
+}
+
 void deaths_on_holder_timer(struct ev_loop *loop, ev_timer *w, int events)
 {
 	struct family *f = w->data;
@@ -445,6 +455,7 @@ void deaths_on_holder_timer(struct ev_loop *loop, ev_timer *w, int events)
 	deaths_reap(f);
 	if (!serves)
 		return;
-	if (holders_end(rf_status_get(st->business.mm_holder_pid)) <= 0)
+	if (deaths_end_holders(f, rf_status_get(st->business.mm_holder_pid)) <=
+		0)
 		ev_timer_stop(loop, w);
 }

@@ -160,6 +160,12 @@ bool family_serves(const struct family *f)
 	       member_serves(&f->members[BUSINESS]);
 }
 
+bool family_begins(const struct family *f)
+{
+	return f->members[NETWORK].state == CHILD_STARTING ||
+	       f->members[BUSINESS].state == CHILD_STARTING;
+}
+
 bool family_has_served(const struct family *f)
 {
 	return f->has_served;
@@ -286,7 +292,8 @@ bool family_stop_next(struct family *f)
 void family_close(struct family *f)
 {
 	deaths_tell(f, true);
-	for (int ms = 0; holders_end(0) > 0 && ms < CLOSE_WAIT_MS; ms++) {
+	for (int ms = 0; deaths_end_holders(f, 0) > 0 && ms < CLOSE_WAIT_MS;
+		ms++) {
 		usleep(1000);
 		deaths_reap(f);
 	}

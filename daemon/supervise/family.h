@@ -53,6 +53,8 @@ void family_start(struct family *f);
 bool family_stop_next(struct family *f);
 
 bool family_serves(const struct family *f);
+/* Not yet, but within its start_timeout, or then it fails. */
+bool family_begins(const struct family *f);
 bool family_has_served(const struct family *f);
 /* The ladder's end (on_limit = hold): an operator is to act. */
 bool family_is_held(const struct family *f);

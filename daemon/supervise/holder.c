@@ -11,6 +11,9 @@
  * A helper is a child of the supervisor, known by its name alone: what a
  * business child says of its helper may be overwritten by its successor before
  * anybody has read it. Only the kernel's list of our children is believed.
+ *
+ * A business child bears that name, too, while it makes one: whom the caller
+ * knows is no helper, whatever its name.
  */
 #include "holder.h"
 
@@ -39,7 +42,7 @@ bool holders_is_called(pid_t pid, const char *wanted)
 	return !strcmp(name, wanted);
 }
 
-int holders_end(pid_t keep)
+int holders_end(pid_t keep, bool (*spare)(void *arg, pid_t pid), void *arg)
 {
 	char path[48];
 	FILE *list;
@@ -50,7 +53,8 @@ int holders_end(pid_t keep)
 	if (!list)
 		return -errno;
 	while (fscanf(list, "%d", &pid) == 1) {
-		if (pid == keep || !holders_is_called(pid, RF_HOLDER_NAME))
+		if (pid == keep || !holders_is_called(pid, RF_HOLDER_NAME) ||
+			(spare && spare(arg, pid)))
 			continue;
 		kill(pid, SIGKILL);
 		count++;

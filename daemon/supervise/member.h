@@ -188,6 +188,9 @@ void deaths_tell(struct family *f, bool all);
 void deaths_on_tell_timer(struct ev_loop *loop, ev_timer *w, int events);
 void deaths_on_calm_timer(struct ev_loop *loop, ev_timer *w, int events);
 void deaths_on_holder_timer(struct ev_loop *loop, ev_timer *w, int events);
+/* End the helpers that hold the maps of the dead, but for `keep`. Returns what
+ * holders_end() does. */
+int deaths_end_holders(struct family *f, pid_t keep);
 /* Collect the children that nobody watches. */
 void deaths_reap(struct family *f);
 

@@ -294,6 +294,30 @@ static void a_full_arena_ends_only_who_has_more_to_say(void **state)
 	expect_clean();
 }
 
+/* The walk ends, and tells. */
+static void lists_that_bite_their_tails_are_found(void **state)
+{
+	struct rf_parked *block;
+
+	(void)state;
+	open_all();
+	ask(ANN, "custom wait one");
+	run_desk();
+	block = parked_first(conns_find(ANN));
+	assert_int_equal(parked_check(), 0);
+	block->next = block;
+	assert_int_equal(parked_check(), -EBADMSG);
+	block->next = NULL;
+	rf_tx_begin();
+	parked_drop(conns_find(ANN));
+	assert_int_equal(rf_tx_commit(), 0);
+	assert_ptr_equal(RF_SUPER->desk.dropped, block);
+	assert_int_equal(parked_check(), 0);
+	block->next = block;
+	assert_int_equal(parked_check(), -EBADMSG);
+	block->next = NULL;
+}
+
 /* ---- the end of a connection ---- */
 
 static void a_connection_that_closes_takes_what_waits_with_it(void **state)
@@ -435,6 +459,7 @@ int main(void)
 		TEST(as_much_as_max_request_waits_and_no_more),
 		TEST(who_sends_too_much_may_take_another_one_along),
 		TEST(a_full_arena_ends_only_who_has_more_to_say),
+		TEST(lists_that_bite_their_tails_are_found),
 		TEST(a_connection_that_closes_takes_what_waits_with_it),
 		TEST(one_that_is_ready_and_closes_is_not_run),
 		TEST(one_whose_client_has_left_is_not_run),

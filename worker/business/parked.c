@@ -256,6 +256,8 @@ static int check_conn(const struct rf_conn *conn)
 			last != parked_first(conn))
 			return report(conn, "not in order");
 		bytes += block_bytes(block);
+		if (bytes > conn->own[RF_OWN_BYTES])
+			return report(conn, "more than their sum");
 	}
 	if (word(last) != conn->own[RF_OWN_LAST])
 		return report(conn, "the last one is not the last");
@@ -263,6 +265,20 @@ static int check_conn(const struct rf_conn *conn)
 		return report(conn, "their sum is another");
 	if (last == NULL && has_flag(conn, RF_CONN_READY))
 		return report(conn, "ready, and there are none");
+	return 0;
+}
+
+/* Nobody has counted those that were dropped: no more than the heap holds. */
+static int check_dropped(void)
+{
+	size_t left = rf_heap_used() / sizeof(struct rf_parked);
+
+	for (const struct rf_parked *p = MINE->dropped; p != NULL; p = p->next)
+		if (!rf_is_block(p, sizeof *p) || left-- == 0) {
+			rf_log(RF_LOG_ERROR, "dropped requests: one is no "
+					     "block, or their list is a ring");
+			return -EBADMSG;
+		}
 	return 0;
 }
 
@@ -288,8 +304,5 @@ int parked_check(void)
 				     "ends elsewhere");
 		return -EBADMSG;
 	}
-	for (const struct rf_parked *p = MINE->dropped; p != NULL; p = p->next)
-		if (!rf_is_block(p, sizeof *p))
-			return -EBADMSG;
-	return 0;
+	return check_dropped();
 }

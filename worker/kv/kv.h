@@ -95,9 +95,7 @@ static inline void kv_reply_syntax(struct kv_call *call)
 	rf_resp_error(call->reply, KV_ERR_SYNTAX);
 }
 void kv_wrong_arity(struct kv_call *call);
-/* "unknown subcommand", "unknown subcommand or wrong number of arguments for":
- * of argv[1]. */
-void kv_unknown_subcommand(struct kv_call *call);
+/* "unknown subcommand or wrong number of arguments for": of argv[1]. */
 void kv_bad_subcommand(struct kv_call *call);
 /* The subcommands of argv[0]: "CLIENT <subcommand> ..." and a line of syntax
  * and summary each, from the table. */

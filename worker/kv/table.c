@@ -241,7 +241,7 @@ static void try_help(struct kv_call *call, const char *what)
 		quoted_bytes(call->argv[1]), call->argv[1].at, upper);
 }
 
-void kv_unknown_subcommand(struct kv_call *call)
+static void unknown_subcommand(struct kv_call *call)
 {
 	try_help(call, "unknown subcommand");
 }
@@ -270,7 +270,7 @@ const struct kv_command *kv_table_find(struct kv_call *call)
 	if (rf_unlikely(slots[slot].is_parent) && call->argc > 1) {
 		command = find_child(command, call->argv[1]);
 		if (command == NULL) {
-			kv_unknown_subcommand(call);
+			unknown_subcommand(call);
 			return NULL;
 		}
 	}

@@ -18,7 +18,7 @@ int kv_client_build(void)
 	return error;
 }
 
-struct kv_client *kv_client_make(struct rf_conn *conn)
+static struct kv_client *make(struct rf_conn *conn)
 {
 	struct kv_client *client = kv_client_of(conn);
 
@@ -35,7 +35,7 @@ struct kv_client *kv_client_make(struct rf_conn *conn)
 
 struct kv_client *kv_client_need(struct kv_call *call)
 {
-	struct kv_client *client = kv_client_make(call->conn);
+	struct kv_client *client = make(call->conn);
 
 	if (client == NULL)
 		rf_resp_error(call->reply, KV_ERR_OOM);

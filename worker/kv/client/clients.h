@@ -110,10 +110,8 @@ static inline struct kv_client *kv_client_of(const struct rf_conn *conn)
 {
 	return (struct kv_client *)conn->user[KV_CONN_CLIENT];
 }
-/* The block of a connection, made on first need. NULL: there is no memory; the
- * transaction goes on. */
-struct kv_client *kv_client_make(struct rf_conn *conn);
-/* The same; NULL: -OOM has been replied. */
+/* The block of a connection, made on first need. NULL: there is no memory, -OOM
+ * has been replied and the transaction goes on. */
 struct kv_client *kv_client_need(struct kv_call *call);
 
 static inline void kv_state_set(struct rf_conn *conn, uint64_t state)

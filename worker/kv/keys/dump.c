@@ -115,7 +115,8 @@ static void put_footer(struct rf_reply *reply, size_t mark)
 	rf_reply_bytes(reply, &crc, sizeof crc);
 }
 
-void kv_dump_reply(struct rf_reply *reply, const struct kv_value *value)
+/* All of it as one bulk. */
+static void put_dump(struct rf_reply *reply, const struct kv_value *value)
 {
 	size_t mark = rf_reply_size(reply), bytes;
 	char kind = (char)kv_kind_of(value);
@@ -138,7 +139,7 @@ void kv_cmd_dump(struct kv_call *call)
 	if (entry == NULL)
 		rf_resp_null(call->reply, call->proto);
 	else
-		kv_dump_reply(call->reply, kv_value_of(entry));
+		put_dump(call->reply, kv_value_of(entry));
 }
 
 /* ---- RESTORE ---- */

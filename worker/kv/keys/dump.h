@@ -23,9 +23,6 @@
 #define KV_DUMP_VERSION_BYTES 2
 #define KV_DUMP_FOOTER_BYTES  (KV_DUMP_VERSION_BYTES + sizeof(uint64_t))
 
-/* Write all of it as one bulk reply. */
-void kv_dump_reply(struct rf_reply *reply, const struct kv_value *value);
-
 /* Whether version and checksum are right. */
 bool kv_dump_is_whole(struct rf_bytes dump);
 /* A value that no key has; NULL: the bytes make no sense, or (the transaction

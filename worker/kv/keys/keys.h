@@ -103,11 +103,7 @@ struct kv_keys {
 extern struct kv_root *kv_root;
 struct kv_keys *kv_database(uint32_t db);
 uint32_t kv_database_count(void);
-/* The number of a database among the arguments. `error`: what to say when it is
- * no number; NULL: KV_ERR_INT. false: the error has been replied. */
-bool kv_arg_db(
-	struct kv_call *call, uint32_t index, const char *error, uint32_t *db);
-/* The two of SWAPDB. */
+/* The two of SWAPDB. false: the error has been replied. */
 bool kv_args_two_dbs(struct kv_call *call, uint32_t *first, uint32_t *second);
 
 static inline struct kv_timer *kv_timer_of(const struct rf_dict_entry *entry)

@@ -105,7 +105,9 @@ static bool is_db(struct kv_call *call, int64_t number, uint32_t *db)
 	return true;
 }
 
-bool kv_arg_db(
+/* The number of a database among the arguments. `error`: what to say when it is
+ * no number; NULL: KV_ERR_INT. */
+static bool arg_db(
 	struct kv_call *call, uint32_t index, const char *error, uint32_t *db)
 {
 	int64_t number;
@@ -146,7 +148,7 @@ void kv_cmd_move(struct kv_call *call)
 	struct kv_call there;
 	uint32_t db;
 
-	if (!kv_arg_db(call, 2, NULL, &db))
+	if (!arg_db(call, 2, NULL, &db))
 		return;
 	if (db == call->db) {
 		same_object(call);
@@ -172,7 +174,7 @@ static bool parse_copy(struct kv_call *call, uint32_t *db, bool *replace)
 		if (kv_is(call->argv[i], "REPLACE")) {
 			*replace = true;
 		} else if (kv_is(call->argv[i], "DB") && i + 1 < call->argc) {
-			if (!kv_arg_db(call, ++i, NULL, db))
+			if (!arg_db(call, ++i, NULL, db))
 				return false;
 		} else {
 			kv_reply_syntax(call);

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 
+import chance
 import pytest
 from service import PATIENCE_S, ReplyError, Wire, encode, wait_until
 
@@ -47,9 +48,7 @@ def test_malformed_input_is_answered_by_an_error_and_a_close(service, data):
 
 def test_noise_never_ends_a_process(service):
     kv = service()
-    seed = random.randrange(1 << 32)
-    print(f"seed {seed}")
-    choose = random.Random(seed)
+    choose = random.Random(chance.seed())
     business, network = kv.business_pid, kv.network_pid
     pieces = [b"*", b"$", b"\r\n", b"-1", b"0", b"3", b"SET", b"GET", b"key",
               b"\0", b"\xff", b'"', b"99999999999", b"*3\r\n$3\r\n"]

@@ -12,6 +12,7 @@ import random
 import re
 import signal
 
+import chance
 import pytest
 from service import encode
 from transcript import REDIS, VIEWS, Redis, raw_reply
@@ -209,9 +210,7 @@ def seen(view, raw, queued):
 @pytest.mark.parametrize("proto", (2, 3))
 def test_random_commands_get_the_replies_of_redis(service, redis, proto):
     kv = service(restart_burst=1000000, network_max_request="512M")
-    seed = random.randrange(1 << 32)
-    print(f"seed {seed}")
-    filler = Filler(seed)
+    filler = Filler(chance.seed())
     choices = shapes()
     with kv.raw() as ours, redis.raw() as theirs:
         for wire in (ours, theirs):

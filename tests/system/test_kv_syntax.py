@@ -7,6 +7,7 @@ import os
 import random
 import re
 
+import chance
 import pytest
 from kv_table import rows
 from service import encode
@@ -185,9 +186,7 @@ def compare(row, wires, calls):
 def test_calls_made_from_the_syntax_get_the_replies_of_redis(
         service, redis, proto):
     kv = service(network_max_request="512M")
-    seed = int(os.environ.get("REFORK_SYNTAX_SEED", random.randrange(1 << 32)))
-    print(f"seed {seed}")
-    maker = Maker(seed)
+    maker = Maker(chance.seed())
     strange = []
     with kv.raw() as ours, redis.raw() as theirs:
         both((ours, theirs), [["HELLO", proto]])

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 
+import chance
 import pytest
 from service import encode
 from transcript import REDIS, Redis, raw_reply
@@ -161,9 +162,7 @@ KINDS = (change, change, combine, ask, by_lex)
 def test_random_commands_get_the_replies_of_redis(service, redis, proto,
                                                   members):
     kv = service()
-    seed = random.randrange(1 << 32)
-    print(f"seed {seed}")
-    choose = Choice(seed, members)
+    choose = Choice(chance.seed(), members)
     with kv.raw() as ours, redis.raw() as theirs:
         for wire in (ours, theirs):
             wire.call("HELLO", proto)

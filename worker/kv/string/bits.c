@@ -102,13 +102,28 @@ static void clamp(struct range *range, int64_t count)
 		range->first = 0;
 	if (range->last < 0)
 		range->last = 0;
+	if (range->first > count)
+		range->first = count;
 	if (range->last >= count)
 		range->last = count - 1;
 }
 
-/* Arguments `from` on: start [end [BYTE|BIT]]. false: error replied. */
-static bool parse_range(
-	struct kv_call *call, uint32_t from, size_t bytes, struct range *range)
+/* BYTE or BIT. False: error replied. */
+static bool parse_unit(struct kv_call *call, uint32_t at, struct range *range)
+{
+	if (call->argc <= at)
+		return true;
+	range->in_bits = kv_is(call->argv[at], "BIT");
+	if (range->in_bits || kv_is(call->argv[at], "BYTE"))
+		return true;
+	kv_reply_syntax(call);
+	return false;
+}
+
+/* Arguments `from` on: start [end [BYTE|BIT]]; what is wrong with the unit is
+ * told before or after what is wrong with the end. False: error replied. */
+static bool parse_range(struct kv_call *call, uint32_t from, bool unit_first,
+	size_t bytes, struct range *range)
 {
 	*range = (struct range){.first = 0, .last = -1};
 	if (call->argc > from + 3) {
@@ -118,14 +133,11 @@ static bool parse_range(
 	if (call->argc > from && !kv_arg_int(call, from, &range->first))
 		return false;
 	range->has_end = call->argc > from + 1;
-	if (call->argc == from + 3) {
-		range->in_bits = kv_is(call->argv[from + 2], "BIT");
-		if (!range->in_bits && !kv_is(call->argv[from + 2], "BYTE")) {
-			kv_reply_syntax(call);
-			return false;
-		}
-	}
+	if (unit_first && !parse_unit(call, from + 2, range))
+		return false;
 	if (range->has_end && !kv_arg_int(call, from + 1, &range->last))
+		return false;
+	if (!unit_first && !parse_unit(call, from + 2, range))
 		return false;
 	/* For BITCOUNT only. */
 	range->is_empty = range->first < 0 && range->last < 0 &&
@@ -183,7 +195,7 @@ void kv_cmd_bitcount(struct kv_call *call)
 		rf_resp_int(call->reply, 0);
 	} else if (call->argc == 3) {
 		kv_reply_syntax(call);
-	} else if (parse_range(call, 2, text.bytes, &range)) {
+	} else if (parse_range(call, 2, false, text.bytes, &range)) {
 		rf_resp_int(call->reply,
 			range.is_empty ? 0 : count_bits(text.at, &range));
 	}
@@ -234,7 +246,7 @@ void kv_cmd_bitpos(struct kv_call *call)
 		rf_resp_int(call->reply, bit ? -1 : 0);
 		return;
 	}
-	if (!parse_range(call, 3, text.bytes, &range))
+	if (!parse_range(call, 3, true, text.bytes, &range))
 		return;
 	pos = find_bit(text.at, &range, bit != 0);
 	/* Behind the end, where no end was given, all bits are clear. */

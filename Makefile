@@ -1,6 +1,7 @@
 # refork. `make help` lists the targets.
 #
 # Variables: CC, SAN=address (builds and tests in build-address/), SYSTEMD=0,
+# DEBUG=1 (blocks in red zones, poison in freed ones; in build-debug/),
 # T=60 (seconds of fuzzing), ARGS (passed on: run, bench, storm, leaks).
 
 SHELL   = /bin/bash
@@ -8,11 +9,13 @@ CC      = gcc
 PYTHON  = /usr/bin/python3
 SAN     =
 SYSTEMD = 1
-B       = build$(addprefix -,$(SAN))
+DEBUG   =
+B       = build$(addprefix -,$(SAN))$(if $(DEBUG),-debug)
 
 OPT      = -O2 -g
 WARN     = -Wall -Wextra -Wshadow -Wconversion -Werror
-CPPFLAGS = -D_GNU_SOURCE -Icommon -I. -DRF_SYSTEMD=$(SYSTEMD)
+CPPFLAGS = -D_GNU_SOURCE -Icommon -I. -DRF_SYSTEMD=$(SYSTEMD) \
+           $(if $(DEBUG),-DRF_HEAP_DEBUG=1)
 CFLAGS   = -std=gnu11 $(OPT) $(WARN) -fPIC -fvisibility=hidden -MMD -MP \
            -fno-omit-frame-pointer -fstack-protector-strong \
            -fno-strict-aliasing
@@ -28,17 +31,20 @@ say = $(if $(V),,@printf '  %-4s %s\n' $(1) $@)
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
-COMMON = $(call obj,$(wildcard common/*.c common/containers/*.c))
+COMMON = $(call obj,$(wildcard common/*.c common/*/*.c))
 CONF   = $(call obj,$(wildcard conf/*.c))
 CHILD  = $(call obj,$(wildcard worker/network/*.c worker/business/*.c))
 DAEMON = $(call obj,$(wildcard daemon/*.c daemon/supervise/*.c \
            daemon/control/*.c daemon/records/*.c))
-CTL    = $(call obj,$(wildcard daemon/ctl/*.c) daemon/wire.c daemon/json.c)
+CTL    = $(call obj,$(wildcard daemon/ctl/*.c) $(patsubst %,daemon/%.c,\
+           fault figures json occupant pin place survey wire worker_load))
+# What a worker may call: it is walked inside of reforkctl.
+CALLED = $(call obj,$(wildcard worker/business/*.c))
 KV     = $(call obj,$(wildcard worker/kv/*.c worker/kv/*/*.c))
 CRASHES = $(call obj,$(patsubst %,daemon/records/%.c,compose crash_words crashes \
             hook reporter ring_file symbols tell words) \
             daemon/control/facts.c daemon/control/rates.c daemon/json.c \
-            daemon/title.c)
+            daemon/directory.c daemon/title.c)
 MAN    = $(patsubst daemon/man/%.scd,$(B)/man/%,$(wildcard daemon/man/*.scd))
 UNIT   = $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
 TWORK  = $(patsubst tests/workers/%.c,$(B)/workers/%.so,\
@@ -77,9 +83,12 @@ $(B)/reforkd: $(DAEMON) $(CHILD) $(CONF) $(B)/librefork.a daemon/exports.list
 		-Wl,--whole-archive $(B)/librefork.a -Wl,--no-whole-archive \
 		-Wl,--dynamic-list=daemon/exports.list $(LIBS)
 
-$(B)/reforkctl: $(CTL) $(CONF) $(B)/librefork.a
+$(B)/reforkctl: $(CTL) $(CALLED) $(CONF) $(B)/librefork.a daemon/exports.list
 	$(call say,LINK)
-	$(Q)$(CC) $(CFLAGS) $(SAN_FLAGS) $(HARDEN) -o $@ $^ -linih -lncursesw -lm
+	$(Q)$(CC) $(CFLAGS) $(SAN_FLAGS) $(HARDEN) -o $@ $(CTL) $(CALLED) $(CONF) \
+		-Wl,--whole-archive $(B)/librefork.a -Wl,--no-whole-archive \
+		-Wl,--dynamic-list=daemon/exports.list \
+		-linih -lncursesw -ldl -lpthread -lm
 
 # The tables in the manual come out of the code.
 man: $(MAN)
@@ -87,7 +96,7 @@ man: $(MAN)
 $(B)/man-expand: $(call obj,daemon/man/expand.c daemon/options.c) \
 		$(filter-out %/ctl/main.o,$(CTL)) $(CONF) $(B)/librefork.a
 	$(call say,LINK)
-	$(Q)$(CC) $(CFLAGS) $(SAN_FLAGS) -o $@ $^ -linih -lncursesw -lm
+	$(Q)$(CC) $(CFLAGS) $(SAN_FLAGS) -o $@ $^ -linih -lncursesw -ldl -lpthread -lm
 
 $(B)/man/%: daemon/man/%.scd $(B)/man-expand
 	@mkdir -p $(@D)

@@ -14,7 +14,8 @@
  * that nobody takes for an arena.
  */
 #include "arena.h"
-#include "pages.h"
+#include "file_mark.h"
+#include "heap/pages.h"
 #include "tx_log.h"
 #include <errno.h>
 #include <refork/heap.h>
@@ -54,7 +55,8 @@ static void plan(const struct rf_arena_conf *conf, struct rf_super *out)
 	out->runs_off = round_up(out->map_off + pages * sizeof(uint32_t), 4096);
 	out->heap_off = round_up(
 		out->runs_off + pages * sizeof(struct rf_run), HUGE_BYTES);
-	out->segment_bytes = out->heap_off + out->max_bytes;
+	out->segment_bytes =
+		round_up(out->heap_off + out->max_bytes, HUGE_BYTES);
 	snprintf(out->worker_name, sizeof out->worker_name, "%s",
 		conf->worker_name);
 }
@@ -84,7 +86,9 @@ int rf_arena_format(struct rf_segment *seg, const struct rf_arena_conf *conf)
 	want.log_ready_bytes = want.log_fixed_bytes;
 	*super = want;
 	rf_arena_use(seg);
-	error = rf_lease_init();
+	error = rf_mark_open(seg);
+	if (error == 0)
+		error = rf_lease_init();
 	if (error == 0)
 		error = rf_lease_take(0, false);
 	if (error != 0)
@@ -109,10 +113,26 @@ void rf_arena_set_state_version(uint32_t state_version)
 	RF_SET(RF_SUPER->state_version, state_version);
 }
 
+/* On the disk before anything is served from it: a file without the marker has
+ * never held state, whatever befell the machine. */
 void rf_arena_publish(void)
 {
+	int error;
+
 	rf_ordered();
 	RF_SUPER->marker = RF_ARENA_MAGIC;
+	error = rf_segment_sync(
+		rf_arena_segment, 0, rf_arena_segment->max_bytes, true);
+	if (error != 0)
+		rf_log(RF_LOG_ERROR,
+			"write the arena to %s: %s; it will not outlive the "
+			"machine's run",
+			rf_arena_segment->path, strerror(-error));
+}
+
+int rf_arena_close_whole(const struct rf_segment *seg)
+{
+	return rf_mark_close(seg);
 }
 
 /* Why a standing arena is not the one that is wanted; 0 when it is. */
@@ -176,6 +196,75 @@ bool rf_arena_is_unfinished(
 	       (have->format == RF_ARENA_FORMAT && have->base == RF_ARENA_BASE);
 }
 
+/* A file that was cut says itself how long it was. */
+static void wrong_size(const struct rf_segment *seg,
+	const struct rf_super *want, char *reason, size_t bytes)
+{
+	struct rf_super have;
+
+	if (seg->backend == RF_BACKEND_FILE &&
+		rf_segment_read(seg, 0, &have, sizeof have) == 0 &&
+		have.marker == RF_ARENA_MAGIC &&
+		have.format == RF_ARENA_FORMAT &&
+		have.segment_bytes != seg->max_bytes)
+		snprintf(reason, bytes,
+			"the file was cut or made longer: it has %zu bytes, "
+			"its superblock says %llu",
+			seg->max_bytes, (unsigned long long)have.segment_bytes);
+	else
+		snprintf(reason, bytes,
+			"it has %zu bytes, this daemon "
+			"and configuration need %zu (arena.max)",
+			seg->max_bytes, (size_t)want->segment_bytes);
+}
+
+/* Is it an arena, this one, and whole? Nothing of it is changed. */
+static int judge(struct rf_segment *seg, const struct rf_super *want,
+	char *reason, size_t bytes)
+{
+	int error;
+
+	if (seg->max_bytes != want->segment_bytes) {
+		wrong_size(seg, want, reason, bytes);
+		return -ESTALE;
+	}
+	/* Reading a hole of the file backs it: an error beats a SIGBUS. */
+	error = rf_segment_back(seg, 0, RF_SUPER_BYTES);
+	if (error != 0) {
+		snprintf(reason, bytes, "no memory for its superblock: %s",
+			strerror(-error));
+		return error;
+	}
+	error = differs(RF_SUPER, want, reason, bytes);
+	if (error == 0)
+		error = rf_mark_judge(seg, reason, bytes);
+	if (error != 0)
+		return error;
+	rf_arena_use(seg);
+	if (rf_tx_log_is_valid())
+		return 0;
+	snprintf(reason, bytes, "its undo log is damaged");
+	return -EBADMSG;
+}
+
+/* Whoever had the lease is gone (segment.h), whatever stands in the lock. */
+static int enter(char *reason, size_t bytes)
+{
+	int error = rf_lease_init();
+
+	if (error == 0)
+		error = rf_lease_take(0, false);
+	if (error < 0) {
+		snprintf(reason, bytes, "its lease: %s", strerror(-error));
+		return error;
+	}
+	if (rf_arena_check() == 0)
+		return 0;
+	snprintf(reason, bytes, "its heap is damaged (see above)");
+	rf_lease_give();
+	return -EBADMSG;
+}
+
 int rf_arena_adopt(struct rf_segment *seg, const struct rf_arena_conf *conf,
 	char *reason, size_t reason_bytes, uint32_t *state_version_found)
 {
@@ -183,44 +272,20 @@ int rf_arena_adopt(struct rf_segment *seg, const struct rf_arena_conf *conf,
 	int error;
 
 	plan(conf, &want);
-	if (seg->max_bytes != want.segment_bytes) {
-		snprintf(reason, reason_bytes,
-			"it has %zu bytes, this daemon "
-			"and configuration need %zu (arena.max)",
-			seg->max_bytes, (size_t)want.segment_bytes);
-		return -ESTALE;
-	}
-	/* Reading a hole of the file backs it: an error beats a SIGBUS. */
-	error = rf_segment_back(seg, 0, RF_SUPER_BYTES);
-	if (error == 0)
-		error = differs(RF_SUPER, &want, reason, reason_bytes);
-	else
-		snprintf(reason, reason_bytes,
-			"no memory for its superblock: "
-			"%s",
-			strerror(-error));
+	error = judge(seg, &want, reason, reason_bytes);
 	if (error != 0)
 		return error;
-	rf_arena_use(seg);
-	if (!rf_tx_log_is_valid()) {
-		snprintf(reason, reason_bytes, "its undo log is damaged");
-		return -EBADMSG;
-	}
-	/* Whoever had it is gone (segment.h), whatever stands in the lock. */
-	error = rf_lease_init();
-	if (error == 0)
-		error = rf_lease_take(0, false);
-	if (error < 0) {
-		snprintf(reason, reason_bytes, "its lease: %s",
+	error = rf_mark_open(seg);
+	if (error != 0) {
+		snprintf(reason, reason_bytes,
+			"it cannot be marked as in use on its disk: %s",
 			strerror(-error));
 		return error;
 	}
-	if (rf_arena_check() != 0) {
-		snprintf(reason, reason_bytes,
-			"its heap is damaged (see "
-			"above)");
-		rf_lease_give();
-		return -EBADMSG;
+	error = enter(reason, reason_bytes);
+	if (error != 0) {
+		rf_arena_close_whole(seg);
+		return error;
 	}
 	*state_version_found = RF_SUPER->state_version;
 	return 0;
@@ -236,10 +301,11 @@ void rf_arena_backed(struct rf_range out[RF_RANGE_COUNT])
 	const struct rf_super *super = RF_SUPER;
 	size_t pages =
 		__atomic_load_n(&super->heap.page_count, __ATOMIC_RELAXED);
+	size_t runs = __atomic_load_n(&super->heap.run_ready, __ATOMIC_RELAXED);
 	const struct rf_range backed[RF_RANGE_COUNT] = {
 		{0, RF_SUPER_BYTES + super->log_fixed_bytes},
 		{super->map_off, pages * sizeof(uint32_t)},
-		{super->runs_off, pages * sizeof(struct rf_run)},
+		{super->runs_off, runs * sizeof(struct rf_run)},
 		{super->heap_off, pages << RF_PAGE_SHIFT},
 	};
 
@@ -317,6 +383,14 @@ static int check_conns(const struct rf_desk *desk)
 		return -EBADMSG;
 	}
 	return 0;
+}
+
+int rf_arena_check_super(void)
+{
+	const struct rf_super *super = RF_SUPER;
+	int fits = check_super(super);
+
+	return check_log(super) != 0 || fits != 0 ? -EBADMSG : 0;
 }
 
 int rf_arena_check(void)

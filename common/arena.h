@@ -7,12 +7,14 @@
 #ifndef RF_ARENA_H
 #define RF_ARENA_H
 
+#include "heap/heap_paint.h"
 #include "segment.h"
 #include <pthread.h>
 #include <refork/slot.h>
 
-#define RF_ARENA_MAGIC	UINT64_C(0x414e455241464552) /* "REFARENA" */
-#define RF_ARENA_FORMAT 2
+#define RF_ARENA_MAGIC UINT64_C(0x414e455241464552) /* "REFARENA" */
+/* A debug build's heap is none for others, and the other way round. */
+#define RF_ARENA_FORMAT (3 | RF_HEAP_DEBUG << 8)
 
 /* Sizes are chosen once, at creation, and stored. */
 struct rf_arena_conf {
@@ -45,8 +47,20 @@ void rf_arena_set_state_version(uint32_t state_version);
 bool rf_arena_is_unfinished(
 	struct rf_segment *seg, const struct rf_arena_conf *conf);
 
-/* The build is complete: write the marker (last). */
+/* The build is complete: write the marker (last). Backend file: it is on the
+ * disk afterwards. */
 void rf_arena_publish(void);
+
+/* Backend file: write all of it to the disk and say in it that it is whole, so
+ * that it is taken over after the machine went down (file_mark.h). Others:
+ * nothing to do. Every process that keeps a file calls this last, also when it
+ * could not start with it.
+ *
+ * Needs    the open segment; access to it may be forbidden. Nobody has the
+ *          lease or changes a byte from here on: all children have ended
+ * Returns  0; -errno: it is not closed, and can be taken over only until the
+ *          machine goes down */
+int rf_arena_close_whole(const struct rf_segment *seg);
 
 /* ---- the lease (lease.c) ---- */
 
@@ -80,6 +94,10 @@ void rf_lease_give(void);
  * nothing was given; the kernel then gives it at the end of the process. */
 bool rf_lease_give_dying(void);
 
+/* The same, but the kernel is to give it, at the end of the process: other
+ * threads still run. The next taker knows that its owner died by itself. */
+void rf_lease_mark_dying(void);
+
 /* The thread of this process that holds the lease; 0: none. */
 pid_t rf_lease_holder(void);
 
@@ -92,10 +110,7 @@ int rf_lease_init(void);
  * Needs the lease, no transaction. */
 void rf_arena_set_generation(uint64_t generation);
 
-/* A part of the segment. */
-struct rf_range {
-	size_t off, bytes;
-};
+/* The parts of the segment that may have memory. */
 #define RF_RANGE_COUNT 4
 
 /* What has memory behind it for certain: superblock and log, page map, run
@@ -109,6 +124,9 @@ int rf_arena_inherit(void);
 
 /* Walk superblock, slots and heap. 0 or -EBADMSG after logging. */
 int rf_arena_check(void);
+
+/* Of these the superblock alone, and the size of the log. */
+int rf_arena_check_super(void);
 
 /* In a process that has a copy of an arena mapped at RF_ARENA_BASE by other
  * means (tests): use it. Then rf_tx_recover() rolls back. */

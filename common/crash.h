@@ -21,6 +21,8 @@
 #define RF_CRASH_SCENES	     8	 /* children alive or dying at a time */
 #define RF_CRASH_KEEP_MAX    256 /* records */
 #define RF_CRASH_TEXT_BYTES  6144
+#define RF_STRAY_BYTES	     16
+#define RF_STRAY_FRAMES	     16
 
 /* Which hook or step a business child was in. */
 enum rf_phase {
@@ -55,6 +57,42 @@ struct rf_crash_request {
 	uint8_t head[RF_CRASH_HEAD_BYTES]; /* first bytes of its payload */
 };
 
+/* An access to the arena that must not be. */
+enum rf_stray {
+	RF_STRAY_NONE,
+	RF_STRAY_OUTSIDE,  /* written outside of a transaction */
+	RF_STRAY_NO_RIGHT, /* read where nothing may be: in a handler */
+	RF_STRAY_UNLOGGED, /* changed in a transaction, not logged first */
+	RF_STRAY_COUNT
+};
+
+/* What stands at an address. */
+enum rf_spot {
+	RF_SPOT_NONE, /* not of the arena */
+	RF_SPOT_SUPER,
+	RF_SPOT_SLOTS,
+	RF_SPOT_HEAP, /* its metadata */
+	RF_SPOT_LOG,
+	RF_SPOT_BLOCK,
+	RF_SPOT_FREE, /* memory of the heap that is no block */
+	RF_SPOT_COUNT
+};
+
+struct rf_crash_stray {
+	uint32_t kind; /* enum rf_stray */
+	uint32_t spot; /* enum rf_spot */
+	uint64_t address;
+	uint64_t block, block_bytes; /* SPOT_BLOCK */
+	char slot[32];	  /* whose root it is, or that leads to it; or "" */
+	uint32_t is_root; /* the block is that slot's root */
+	uint32_t bytes;	  /* UNLOGGED: that differ in a row */
+	uint32_t kept;	  /* of them: here before and after */
+	uint32_t frame_count;
+	uint8_t before[RF_STRAY_BYTES], after[RF_STRAY_BYTES];
+	/* UNLOGGED: return addresses of the first write to that page. */
+	uint64_t frames[RF_STRAY_FRAMES];
+};
+
 struct rf_crash_scene {
 	/* The writer's pid, stored last: the rest is complete. 0: nothing. */
 	int32_t complete;
@@ -74,6 +112,7 @@ struct rf_crash_scene {
 	uint32_t stack_bytes;
 	int32_t sender_pid; /* of a signal that was sent; 0: it was not */
 	struct rf_crash_request request;
+	struct rf_crash_stray stray;
 	uint8_t stack[RF_CRASH_STACK_BYTES];
 };
 
@@ -129,6 +168,7 @@ struct rf_crash {
 	uint64_t registers[RF_CRASH_REGISTERS];
 	uint64_t pc, sp;
 	struct rf_crash_request request;
+	struct rf_crash_stray stray;
 	/* The successor; zero when none took over. */
 	uint64_t successor_generation;
 	uint64_t undone;

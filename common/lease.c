@@ -18,6 +18,7 @@
  * leaves a mark: its successor rolls back and counts as after a death.
  */
 #include "arena.h"
+#include "guard.h"
 #include "super.h"
 #include <errno.h>
 #include <refork/check.h>
@@ -109,8 +110,11 @@ int rf_lease_lock(int64_t wait_us, bool orphaned)
 
 size_t rf_lease_recover(void)
 {
-	size_t undone = rf_tx_recover();
+	size_t undone;
 
+	rf_guard_open();
+	undone = rf_tx_recover();
+	rf_guard_close();
 	RF_SUPER->lease_of_dying = 0;
 	if (inconsistent)
 		RF_CHECK(pthread_mutex_consistent(&RF_SUPER->lease) == 0);
@@ -148,6 +152,12 @@ bool rf_lease_give_dying(void)
 	holder = 0;
 	RF_SUPER->lease_of_dying = 1;
 	return pthread_mutex_unlock(&RF_SUPER->lease) == 0;
+}
+
+void rf_lease_mark_dying(void)
+{
+	if (holder != 0 && holder == this_thread())
+		RF_SUPER->lease_of_dying = 1;
 }
 
 pid_t rf_lease_holder(void)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* log.c -- log lines, whole and in one write each. */
+#include "verify/log_divert.h"
 #include <errno.h>
 #include <refork/log.h>
 #include <stdarg.h>
@@ -84,6 +85,25 @@ static int put_lead(char *line, size_t bytes, enum rf_log_level level)
 				(int)(now.tv_usec / 1000));
 }
 
+static struct {
+	void (*to)(void *context, const char *text);
+	void *context;
+} diverted;
+
+void rf_log_divert(void (*to)(void *context, const char *text), void *context)
+{
+	diverted.to = to;
+	diverted.context = context;
+}
+
+static void divert(const char *format, va_list args)
+{
+	char text[LINE_MAX_BYTES];
+
+	vsnprintf(text, sizeof text, format, args);
+	diverted.to(diverted.context, text);
+}
+
 void rf_log(enum rf_log_level level, const char *format, ...)
 {
 	char line[LINE_MAX_BYTES];
@@ -93,6 +113,12 @@ void rf_log(enum rf_log_level level, const char *format, ...)
 	size_t n;
 	va_list args;
 
+	if (rf_unlikely(level == RF_LOG_ERROR && diverted.to != NULL)) {
+		va_start(args, format);
+		divert(format, args);
+		va_end(args);
+		return;
+	}
 	if ((int)level > __atomic_load_n(self.level_at, __ATOMIC_RELAXED))
 		return;
 	n = (size_t)put_lead(line, room, level);

@@ -49,6 +49,7 @@ static const int fatal[] = {
 static struct {
 	struct rf_crash_scene *scene;
 	void (*more)(struct rf_crash_scene *scene);
+	bool (*first)(const siginfo_t *info);
 	int bell;
 	pid_t pid;
 	uint32_t taken; /* one thread describes, one time */
@@ -153,6 +154,8 @@ static void on_fatal(int number, siginfo_t *info, void *interrupted)
 	/* As long as the kernel's own mask. */
 	uint64_t all_but_this = ~(UINT64_C(1) << (number - 1));
 
+	if (pid == self.pid && self.first != NULL && self.first(info))
+		return;
 	if (pid == self.pid) {
 		/* Another thread is at it, and its end is this one's. */
 		while (__atomic_exchange_n(&self.taken, 1, __ATOMIC_ACQ_REL))
@@ -177,6 +180,7 @@ int rf_scene_arm(struct rf_crash_scene *scene,
 	memset(scene, 0, sizeof *scene);
 	self.scene = scene;
 	self.more = more;
+	self.first = NULL;
 	self.bell = bell;
 	self.pid = getpid();
 	self.taken = 0;
@@ -187,4 +191,9 @@ int rf_scene_arm(struct rf_crash_scene *scene,
 		if (sigaction(fatal[i], &action, NULL) != 0)
 			return -errno;
 	return 0;
+}
+
+void rf_scene_ask_first(bool (*first)(const siginfo_t *info))
+{
+	self.first = first;
 }

@@ -4,6 +4,7 @@
 #define RF_SCENE_H
 
 #include "crash.h"
+#include <signal.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -17,6 +18,10 @@
  * Returns  0 or -errno. What this process forks does not write into it. */
 int rf_scene_arm(struct rf_crash_scene *scene,
 	void (*more)(struct rf_crash_scene *scene), int bell);
+
+/* Ask `first` before a fatal signal is taken for one. True: all is well, the
+ * interrupted code goes on. It runs in the handler. */
+void rf_scene_ask_first(bool (*first)(const siginfo_t *info));
 
 /* Copy memory of this process that may not be there: for handlers. Returns the
  * bytes copied, from the front; the rest of `to` is as it was. */

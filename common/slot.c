@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* slot.c -- named roots: find or create, with type and version checked. */
-#include "super.h"
+#include "verify/walk_form.h"
 #include <errno.h>
 #include <refork/heap.h>
 #include <refork/log.h>
@@ -108,13 +108,6 @@ int rf_slot_migrate(
 
 /* ---- the walker ---- */
 
-static int bad(size_t index, const char *what)
-{
-	rf_log(RF_LOG_ERROR, "slot check: slot %zu '%.*s': %s", index,
-		RF_SLOT_NAME_MAX, RF_SUPER->slots[index].name, what);
-	return -EBADMSG;
-}
-
 /* Ends in a zero, and nothing stands behind it. */
 static bool is_text(const char *text, size_t room)
 {
@@ -134,30 +127,47 @@ static bool is_empty(const struct rf_slot *slot)
 	return memcmp(slot, &empty, sizeof empty) == 0;
 }
 
-static int check_slot(size_t index)
+static const char *slot_fault(const struct rf_slot *slot)
 {
-	const struct rf_slot *slot = &RF_SUPER->slots[index];
-
-	if (is_empty(slot))
-		return 0;
 	if (slot->name[0] == '\0')
-		return bad(index, "no name, but not empty");
+		return "no name, but not empty";
 	if (!is_text(slot->name, sizeof slot->name) ||
 		!is_text(slot->type, sizeof slot->type))
-		return bad(index, "name or type is no text");
-	if (slot->bytes == 0 || !rf_is_block(slot->root, slot->bytes))
-		return bad(index, "its root is no block of its size");
+		return "name or type is no text";
 	if (find(slot->name) != slot)
-		return bad(index, "another slot has its name");
-	return 0;
+		return "another slot has its name";
+	if (slot->bytes == 0 || slot->reserved != 0)
+		return "a root of no bytes, or a word that is not used";
+	return NULL;
+}
+
+/* A name is said only once it is known to end. */
+static void walk_slot(struct rf_walk *walk, const struct rf_slot *slot)
+{
+	const char *fault = slot_fault(slot);
+
+	if (fault != NULL)
+		rf_walk_problem(walk, slot, "slot %zu: %s",
+			(size_t)(slot - RF_SUPER->slots), fault);
+	else
+		walk->slot = slot->name;
+	if (slot->bytes != 0)
+		rf_walk_block(walk, slot->root, slot->bytes, "slot root");
+	walk->slot = "";
+}
+
+void rf_walk_slots(struct rf_walk *walk)
+{
+	for (size_t i = 0; i < RF_SLOT_COUNT; i++)
+		if (!is_empty(&RF_SUPER->slots[i]))
+			walk_slot(walk, &RF_SUPER->slots[i]);
 }
 
 int rf_slot_check(void)
 {
-	int error = 0;
+	struct rf_walk_alone alone;
+	struct rf_walk *walk = rf_walk_alone(&alone, "slots");
 
-	for (size_t i = 0; i < RF_SLOT_COUNT; i++)
-		if (check_slot(i) != 0)
-			error = -EBADMSG;
-	return error;
+	rf_walk_slots(walk);
+	return rf_walk_problems(walk) == 0 ? 0 : -EBADMSG;
 }

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define RF_STATUS_MAGIC	 UINT64_C(0x5355544154534652) /* "RFSTATUS" */
-#define RF_STATUS_FORMAT 1
+#define RF_STATUS_FORMAT 2
 
 /* Of the recovery ladder. */
 enum rf_rung {
@@ -51,6 +51,14 @@ struct rf_status_supervisor { /* writer: the supervisor */
 	 * as it is between two messages. 0: nobody. */
 	int32_t leave_pid;
 	uint32_t rung; /* enum rf_rung: where the recovery stands now */
+	/* An order to stand still between two messages, for a reader of the
+	 * arena: worker/business/hold.c. The serial is stored last. */
+	uint64_t hold_serial;	/* grows with each order */
+	uint64_t hold_ended;	/* orders up to this one are over */
+	int64_t hold_until_us;	/* CLOCK_MONOTONIC: void if not begun by then */
+	int64_t hold_length_us; /* at most */
+	int64_t verified_at_ms; /* Unix time; 0: never */
+	uint64_t verify_problems; /* found then */
 	/* The business child of this pid was ended for another's sake: what it
 	 * was at is not to blame. */
 	int32_t spent_pid;
@@ -98,6 +106,13 @@ struct rf_status_business {   /* writer: the holder of the lease */
 	uint64_t arena_used_bytes;
 	uint64_t arena_size_bytes;
 	uint64_t arena_max_bytes;
+	/* The last order to stand still: stored in this order, held_over before
+	 * it changes anything. Begun by whoever took over before held_at. */
+	int64_t held_at_us;   /* CLOCK_MONOTONIC */
+	uint64_t held_serial; /* of the order */
+	int64_t held_us;      /* how long it was */
+	uint64_t held_over;   /* as held_serial: it goes on */
+	uint64_t holds;	      /* that were begun */
 	/* Planned hand-over, CLOCK_MONOTONIC: the lease given at. */
 	int64_t left_at_us;
 	/* The last order to run a quarantined request again. */

@@ -5,7 +5,9 @@
  * while it builds), everything. Nobody else has it mapped.
  *
  * Fields marked (log) change only under the undo log. The others say beside
- * them why they need none.
+ * them why they need none. What is written outside of transactions stands in
+ * the first page, which the write guard leaves open; the kernel writes there,
+ * too, when it passes on the lease of a dead process.
  */
 #ifndef RF_SUPER_H
 #define RF_SUPER_H
@@ -19,44 +21,49 @@
 
 #define RF_PAGE_SHIFT 12
 #define RF_PAGE_BYTES ((size_t)1 << RF_PAGE_SHIFT)
-#define RF_PAGE_NONE  UINT32_MAX
+#define RF_RUN_NONE   UINT32_MAX
 
+#define RF_RUN_WORDS   5
 #define RF_CLASS_COUNT 35
 #define RF_BIN_COUNT   192
 
-/* One per page, in a dense array: the entry of a run's first page describes
- * the run; the entries after it, up to the run's last page, continue the
- * bitmap of a SMALL run and mean nothing otherwise. */
+/* A run of pages. Runs have numbers: where one stands in the array of entries.
+ * A page finds its run by the page map. Entries are dense, so that those of
+ * a million blocks fit a processor's cache. */
 struct rf_run {
+	uint32_t first; /* page */
 	uint32_t pages;
-	uint8_t kind; /* enum rf_run_kind */
-	uint8_t klass;
-	uint16_t reserved;
-	uint32_t prev; /* FREE: neighbours in the bin; SMALL: in the class */
-	uint32_t next;
+	/* FREE: neighbours in the bin; SMALL and linked: in the class; UNUSED:
+	 * the next one. */
+	uint32_t prev, next;
+	uint8_t kind;	/* enum rf_run_kind */
+	uint8_t klass;	/* SMALL */
+	uint8_t linked; /* SMALL: is in the list of its class */
+	uint8_t hole;	/* FREE: 1: the system has its memory back */
+	uint32_t reserved;
 	union {
 		uint64_t bytes; /* LARGE: as asked for */
-		struct {	/* SMALL; one word, so one log entry */
-			uint16_t used;
-			uint16_t hint; /* no free block below this word */
-			uint16_t blocks;
-			uint16_t linked; /* is in the list of its class */
-		} small;
-		uint64_t word;
+		/* SMALL: set = taken, or beyond the last block */
+		uint64_t bitmap[RF_RUN_WORDS];
 	};
-	uint64_t bitmap[5]; /* SMALL: set = taken */
 };
 _Static_assert(sizeof(struct rf_run) == 64, "format");
 
-enum rf_run_kind { RF_RUN_FREE = 1, RF_RUN_LARGE, RF_RUN_SMALL };
+enum rf_run_kind { RF_RUN_UNUSED, RF_RUN_FREE, RF_RUN_LARGE, RF_RUN_SMALL };
 
 struct rf_heap_shm { /* (log) */
 	uint64_t used_bytes;
-	uint32_t page_count; /* backed by memory */
+	uint32_t page_count; /* have memory, but for holes */
 	uint32_t page_max;
-	uint64_t bin_map[RF_BIN_COUNT / 64];
-	uint32_t bins[RF_BIN_COUNT];
-	uint32_t classes[RF_CLASS_COUNT]; /* runs with a free block */
+	uint32_t page_least;	/* of arena.size: never given back */
+	uint32_t free_pages[2]; /* in FREE runs; [1]: in holes */
+	uint32_t run_count;	/* entries ever used */
+	uint32_t run_ready;	/* entries that have memory */
+	uint32_t run_unused;	/* the first unused one; RF_RUN_NONE */
+	uint64_t bin_map[2][RF_BIN_COUNT / 64]; /* [1]: of holes */
+	uint32_t bins[2][RF_BIN_COUNT];		/* runs */
+	uint32_t classes[RF_CLASS_COUNT];	/* runs with a free block */
+	uint32_t spares[RF_CLASS_COUNT]; /* the one empty run that is kept */
 };
 
 struct rf_slot { /* (log) */
@@ -103,15 +110,8 @@ struct rf_desk {
 	uint64_t channel_epoch; /* (log) the channel these positions refer to */
 	uint64_t request_pos;	/* (log) next request to run */
 	uint64_t reply_pos;	/* (log) end of the last reply */
-	uint64_t reply_large_pos; /* (log) the large area is free once the
+	uint64_t reply_large_pos;    /* (log) the large area is free once the
 				    network child has read up to here */
-	/* position << 8 | attempts. Written by one store before a request
-	 * runs; must survive the roll back, so it is not logged. The position
-	 * of a parked one is RF_PARKED_POS | serial. */
-	uint64_t attempt;
-	/* position << 8 | attempts of it that were ended from outside and do
-	 * not count above. As that one, it is not logged. */
-	uint64_t outside;
 	uint64_t requests;	     /* (log) run, ever */
 	uint64_t quarantined;	     /* (log) */
 	struct rf_conn *ready_first; /* (log) first come, first run */
@@ -126,9 +126,17 @@ struct rf_desk {
 struct rf_released {
 	uint64_t channel_epoch; /* (log) */
 	uint64_t position;	/* (log) */
-	/* Of the last request put aside: numbers are not used twice. Stored
-	 * before the file is written; a number may be left out. */
-	uint64_t last_id;
+};
+
+/* Of a segment that outlives the machine's run (backend file): whether it is
+ * whole. Written by the supervisor alone: `closed` at its end, when all else
+ * has been written to the disk, the rest before it lets anybody change a byte.
+ * See file_mark.c. */
+struct rf_mark {
+	uint64_t closed;   /* 1: nobody has it, all of it is on the disk */
+	uint8_t boot[16];  /* the machine's run in which it was opened last */
+	uint64_t inode[2]; /* of the file that was opened; its birth, ns or 0 */
+	uint64_t checksum; /* of the superblock but for this mark */
 };
 
 struct rf_super {
@@ -151,6 +159,17 @@ struct rf_super {
 	/* Of the business child that serves or served last: one store. A new
 	 * daemon goes on counting from here. */
 	uint64_t generation;
+	/* position << 8 | attempts. Written by one store before a request
+	 * runs; must survive the roll back, so it is not logged. The position
+	 * of a parked one is RF_PARKED_POS | serial. */
+	uint64_t attempt;
+	/* position << 8 | attempts of it that were ended from outside and do
+	 * not count above. As that one, it is not logged. */
+	uint64_t outside;
+	/* Of the last request put aside: numbers are not used twice. Stored
+	 * before the file is written; a number may be left out. */
+	uint64_t quarantine_last_id;
+	struct rf_mark mark;
 
 	_Alignas(64) pthread_mutex_t lease;
 	/* Its holder gave it from a signal handler: to whoever has the lease
@@ -164,12 +183,13 @@ struct rf_super {
 	/* Raised after the memory is there, lowered before it goes. */
 	uint64_t log_ready_bytes;
 
-	_Alignas(64) struct rf_desk desk;
+	_Alignas(RF_PAGE_BYTES) struct rf_desk desk;
 	_Alignas(64) struct rf_heap_shm heap;
 	_Alignas(64) struct rf_slot slots[RF_SLOT_COUNT];
 	_Alignas(64) struct rf_released released;
 };
 _Static_assert(sizeof(struct rf_super) <= RF_SUPER_BYTES, "format");
+_Static_assert(offsetof(struct rf_super, desk) == RF_PAGE_BYTES, "format");
 
 #define RF_SUPER ((struct rf_super *)RF_ARENA_BASE)
 

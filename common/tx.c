@@ -33,17 +33,40 @@
  * Source. Lowell & Chen, "Free Transactions with Rio Vista", SOSP 1997.
  */
 #include "arena.h"
+#include "guard.h"
+#include "heap/heap_paint.h"
 #include "tx_log.h"
+#include "undo_check.h"
 #include <errno.h>
+#include <refork/log.h>
 
 #define LOG_STEP ((size_t)1 << 20)
 
 struct rf_tx_state rf_tx_state;
 #define tx rf_tx_state
 
+/* Its address tells the threads of a process apart, and stays the same in a
+ * fork. The first one that begins a transaction is the one that may. */
+static __thread char this_thread;
+static const char *business_thread;
+
+static void check_thread(void)
+{
+	if (rf_likely(business_thread == &this_thread))
+		return;
+	if (business_thread != NULL)
+		rf_log(RF_LOG_ERROR, "transaction: begun by another thread "
+				     "than the business thread; others change "
+				     "memory under an rf_lock only");
+	RF_CHECK(business_thread == NULL); /* not this thread's to begin */
+	business_thread = &this_thread;
+}
+
 void rf_tx_begin(void)
 {
+	check_thread();
 	RF_CHECK(!tx.open && RF_SUPER->log_tail == 0);
+	rf_guard_open();
 	tx.open = true;
 	tx.error = 0;
 	tx.serial++;
@@ -66,15 +89,13 @@ int rf_tx_error(void)
 	return tx.error;
 }
 
-static int back_log(size_t need)
+/* Memory behind the log up to `want` bytes, a multiple of `step` of them. */
+static int back_log(size_t want, size_t step)
 {
 	struct rf_super *super = RF_SUPER;
 	size_t ready = super->log_ready_bytes;
-	size_t want = ready * 2 > need ? ready * 2 : need;
 
-	if (need > super->log_max_bytes)
-		return -ENOSPC;
-	want = (want + LOG_STEP - 1) / LOG_STEP * LOG_STEP;
+	want = (want + step - 1) / step * step;
 	if (want > super->log_max_bytes)
 		want = super->log_max_bytes;
 	if (rf_segment_back(rf_arena_segment, super->log_off + ready,
@@ -85,9 +106,15 @@ static int back_log(size_t need)
 	return 0;
 }
 
+/* Twice as much; or, where there is not so much memory, what is needed. */
 int rf_tx_log_grow(size_t need)
 {
-	tx.error = back_log(need);
+	size_t twice = RF_SUPER->log_ready_bytes * 2;
+
+	if (need > RF_SUPER->log_max_bytes)
+		tx.error = -ENOSPC;
+	else if (back_log(need > twice ? need : twice, LOG_STEP) != 0)
+		tx.error = back_log(need, RF_PAGE_BYTES);
 	return tx.error;
 }
 
@@ -130,6 +157,10 @@ static void end(void)
 	tx.serial++;
 	rf_heap_forget_deferred();
 	log_shrink();
+	if (rf_unlikely(rf_guard_by != 0)) {
+		rf_undo_check_end();
+		rf_guard_close_now();
+	}
 }
 
 int rf_tx_commit(void)
@@ -137,6 +168,8 @@ int rf_tx_commit(void)
 	int error;
 
 	RF_CHECK(tx.open);
+	if (rf_unlikely(rf_guard_by != 0) && tx.error == 0)
+		rf_undo_check_commit();
 	if (rf_likely(tx.error == 0))
 		rf_heap_free_deferred();
 	error = tx.error;
@@ -158,8 +191,7 @@ void rf_tx_abort(void)
 	end();
 }
 
-/* The entry that ends at `tail`. False when the bytes there are none. */
-static bool entry_before(
+bool rf_tx_entry_before(
 	uint64_t tail, uint64_t *start, uint64_t *off, size_t *bytes)
 {
 	const struct rf_super *super = RF_SUPER;
@@ -182,11 +214,12 @@ size_t rf_tx_recover(void)
 	uint64_t tail = RF_SUPER->log_tail;
 	size_t undone = 0;
 
+	rf_paint_lift();
 	while (tail > 0) { /* T3 */
 		uint64_t start, off;
 		size_t bytes;
 
-		RF_CHECK(entry_before(tail, &start, &off, &bytes));
+		RF_CHECK(rf_tx_entry_before(tail, &start, &off, &bytes));
 		memcpy((uint8_t *)RF_ARENA_BASE + off, rf_tx_log_base() + start,
 			bytes);
 		tail = start;
@@ -195,6 +228,7 @@ size_t rf_tx_recover(void)
 	rf_ordered();
 	RF_SUPER->log_tail = 0;
 	rf_ordered();
+	rf_paint_anew();
 	return undone;
 }
 
@@ -205,7 +239,7 @@ bool rf_tx_log_is_valid(void)
 	size_t bytes;
 
 	while (tail > 0)
-		if (!entry_before(tail, &tail, &off, &bytes))
+		if (!rf_tx_entry_before(tail, &tail, &off, &bytes))
 			return false;
 	return true;
 }

@@ -25,12 +25,17 @@ struct rf_tx_state {
 		uint64_t entry;
 	} seen[RF_TX_SEEN];
 };
-extern struct rf_tx_state rf_tx_state;
+extern struct rf_tx_state rf_tx_state __attribute__((visibility("hidden")));
 
 static inline uint8_t *rf_tx_log_base(void)
 {
 	return (uint8_t *)RF_ARENA_BASE + RF_SUPER->log_off;
 }
+
+/* The entry that ends at `tail`: where it starts in the log, and what it has
+ * saved. False when the bytes there are none. */
+bool rf_tx_entry_before(
+	uint64_t tail, uint64_t *start, uint64_t *off, size_t *bytes);
 
 /* Put memory behind the log up to `need` bytes; an error sticks. */
 int rf_tx_log_grow(size_t need);
@@ -69,6 +74,13 @@ static inline int rf_tx_log_word(const uint64_t *at)
 	if (rf_unlikely(rf_tx_state.error != 0))
 		return rf_tx_state.error;
 	return rf_tx_log_entry(at, (uint64_t)at - RF_ARENA_BASE, sizeof *at);
+}
+
+/* The heap tells of memory that was nobody's until now (rule T4): nothing of it
+ * need be logged. */
+static inline void rf_tx_taken(const void *at, size_t bytes)
+{
+	rf_tx_unlogged(at, bytes);
 }
 
 /* Called by the commit, before it decides; see heap.c. */

@@ -10,6 +10,7 @@
 
 #include "conf/conf_keys.h"
 #include "conf/conf_nearest.h"
+#include "conf/conf_rules.h"
 #include "conf/conf_value.h"
 #include "conf/ini_read.h"
 
@@ -36,15 +37,6 @@ struct load {
 	int problem_count;
 	struct place places[CONF_KEY_MAX]; /* of the values of conf_keys[] */
 	bool bad[CONF_KEY_MAX];		   /* the last one was refused */
-};
-
-/* Pairs of which the first must not exceed the second. */
-static const struct {
-	const char *low, *high;
-} ordered[] = {
-	{"arena.size", "arena.max"},
-	{"restart.delay", "restart.delay_max"},
-	{"kv.maxmemory", "arena.max"},
 };
 
 /* What an operator typed may not drive the terminal that shows it. */
@@ -233,13 +225,29 @@ static void stand_in(struct load *load, int index, const char *standard)
 			sizeof(why));
 }
 
+/* Of a key that no source has set. */
+static void standard_of(const struct load *load, const struct conf_key *key,
+	char text[CONF_STANDARD_BYTES])
+{
+	char dotted[CONF_TEXT_MAX];
+	const char *like;
+
+	snprintf(dotted, sizeof(dotted), "%s.%s", key->section, key->name);
+	like = conf_rule_follows(load->conf, dotted);
+	if (like)
+		conf_value_text(&conf_keys[conf_key_find_dotted(like)],
+			load->conf, 0, text);
+	else
+		conf_key_standard(key, text);
+}
+
 /* Last, so that a default which does not fit is a problem only when used. */
 static void take_defaults(struct load *load)
 {
 	char text[CONF_STANDARD_BYTES];
 
 	for (int i = 0; i < conf_key_count; i++) {
-		conf_key_standard(&conf_keys[i], text);
+		standard_of(load, &conf_keys[i], text);
 		if (load->places[i].source == NOWHERE)
 			take(load, (struct place){FROM_DEFAULT, 0}, i, text);
 		else if (load->bad[i])
@@ -255,22 +263,24 @@ static bool is_after(struct place a, struct place b)
 	return a.number > b.number;
 }
 
-static void check_order(struct load *load, const char *low, const char *high)
+static void check_rule(struct load *load, const struct conf_rule *rule)
 {
-	int l = conf_key_find_dotted(low), h = conf_key_find_dotted(high);
-	struct place place = load->places[h];
-	char low_text[CONF_TEXT_MAX + 1], high_text[CONF_TEXT_MAX + 1];
+	char texts[CONF_RULE_KEYS][CONF_TEXT_MAX + 1], why[MESSAGE_BYTES];
+	struct place place = {.source = NOWHERE};
 
-	if (load->bad[l] || load->bad[h] ||
-		conf_value_number(&conf_keys[l], load->conf) <=
-			conf_value_number(&conf_keys[h], load->conf))
+	if (!rule->broken(load->conf))
 		return;
-	if (is_after(load->places[l], place))
-		place = load->places[l];
-	conf_value_text(&conf_keys[l], load->conf, 0, low_text);
-	conf_value_text(&conf_keys[h], load->conf, 0, high_text);
-	problem(load, place, "%s (%s) is larger than %s (%s)", low, low_text,
-		high, high_text);
+	for (int i = 0; i < CONF_RULE_KEYS; i++) {
+		int key = conf_key_find_dotted(rule->keys[i]);
+
+		if (load->bad[key])
+			return;
+		if (is_after(load->places[key], place))
+			place = load->places[key];
+		conf_value_text(&conf_keys[key], load->conf, 0, texts[i]);
+	}
+	snprintf(why, sizeof(why), rule->text, texts[0], texts[1]);
+	problem(load, place, "%s", why);
 }
 
 /* All but the defaults. */
@@ -294,8 +304,8 @@ int conf_load_stream(struct conf *conf, FILE *in, const char *name,
 
 	take_given(&load, in, override_count);
 	take_defaults(&load);
-	for (size_t i = 0; i < sizeof(ordered) / sizeof(ordered[0]); i++)
-		check_order(&load, ordered[i].low, ordered[i].high);
+	for (int i = 0; i < conf_rule_count; i++)
+		check_rule(&load, &conf_rules[i]);
 	return load.problem_count;
 }
 

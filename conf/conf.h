@@ -16,10 +16,21 @@
 #define CONF_LISTEN_MAX	       16
 #define CONF_REQUEST_BYTES_MAX ((uint64_t)1 << 30)
 
-enum conf_backend { CONF_BACKEND_POSIX, CONF_BACKEND_MEMFD };
-enum conf_huge { CONF_HUGE_NEVER, CONF_HUGE_ADVISE };
+/* The same as enum rf_backend. */
+enum conf_backend {
+	CONF_BACKEND_POSIX,
+	CONF_BACKEND_MEMFD,
+	CONF_BACKEND_SYSV,
+	CONF_BACKEND_FILE
+};
+enum conf_huge { CONF_HUGE_NEVER, CONF_HUGE_ADVISE, CONF_HUGE_REQUIRE };
+enum conf_guard { CONF_GUARD_OFF, CONF_GUARD_PKEY, CONF_GUARD_AUTO };
 enum conf_core { CONF_CORE_EXCLUDE, CONF_CORE_INCLUDE };
-enum conf_on_stop { CONF_ON_STOP_RELEASE, CONF_ON_STOP_KEEP };
+enum conf_on_stop {
+	CONF_ON_STOP_AUTO, /* keep a file, release everything else */
+	CONF_ON_STOP_RELEASE,
+	CONF_ON_STOP_KEEP
+};
 enum conf_codec { CONF_CODEC_RESP };
 enum conf_on_limit {
 	CONF_ON_LIMIT_HOLD,
@@ -48,12 +59,18 @@ struct conf {
 		char state_dir[CONF_TEXT_MAX + 1];
 	} refork;
 	struct {
-		int backend; /* enum conf_backend */
+		int backend;		      /* enum conf_backend */
+		char path[CONF_TEXT_MAX + 1]; /* "": in state_dir */
+		char key[CONF_TEXT_MAX + 1];  /* of sysv; "auto": of path */
 		uint64_t size_bytes, max_bytes;
+		bool reserve;
 		int huge_pages; /* enum conf_huge */
 		bool lock_memory;
-		int core;    /* enum conf_core */
-		int on_stop; /* enum conf_on_stop */
+		int guard; /* enum conf_guard */
+		bool undo_check;
+		uint64_t sync_interval_ms; /* of file; 0: at the stop only */
+		int core;		   /* enum conf_core */
+		int on_stop;		   /* enum conf_on_stop */
 	} arena;
 	struct {
 		char listen[CONF_LISTEN_MAX][CONF_TEXT_MAX + 1];

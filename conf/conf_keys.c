@@ -20,14 +20,25 @@
 #define HOUR	    (3600 * SECOND)
 #define FIELD(name) .offset = offsetof(struct conf, name)
 
-static const char *const backend_words[] = {
-	[CONF_BACKEND_POSIX] = "posix", [CONF_BACKEND_MEMFD] = "memfd", NULL};
-static const char *const huge_words[] = {
-	[CONF_HUGE_NEVER] = "never", [CONF_HUGE_ADVISE] = "advise", NULL};
+static const char *const backend_words[] = {[CONF_BACKEND_POSIX] = "posix",
+	[CONF_BACKEND_MEMFD] = "memfd",
+	[CONF_BACKEND_SYSV] = "sysv",
+	[CONF_BACKEND_FILE] = "file",
+	NULL};
+static const char *const huge_words[] = {[CONF_HUGE_NEVER] = "never",
+	[CONF_HUGE_ADVISE] = "advise",
+	[CONF_HUGE_REQUIRE] = "require",
+	NULL};
+static const char *const guard_words[] = {[CONF_GUARD_OFF] = "off",
+	[CONF_GUARD_PKEY] = "pkey",
+	[CONF_GUARD_AUTO] = "auto",
+	NULL};
 static const char *const core_words[] = {
 	[CONF_CORE_EXCLUDE] = "exclude", [CONF_CORE_INCLUDE] = "include", NULL};
-static const char *const on_stop_words[] = {
-	[CONF_ON_STOP_RELEASE] = "release", [CONF_ON_STOP_KEEP] = "keep", NULL};
+static const char *const on_stop_words[] = {[CONF_ON_STOP_AUTO] = "auto",
+	[CONF_ON_STOP_RELEASE] = "release",
+	[CONF_ON_STOP_KEEP] = "keep",
+	NULL};
 static const char *const on_limit_words[] = {[CONF_ON_LIMIT_HOLD] = "hold",
 	[CONF_ON_LIMIT_EXIT] = "exit",
 	[CONF_ON_LIMIT_COLD] = "cold",
@@ -112,27 +123,61 @@ const struct conf_key conf_keys[] = {
 	{"arena", "backend", CONF_TYPE_CHOICE, CONF_APPLIED_RESTART,
 		FIELD(arena.backend), .standard = "posix",
 		.words = backend_words,
-		.help = "posix outlives a killed supervisor; memfd does not."},
+		.help = "posix and sysv outlive a killed supervisor, file the "
+			"machine's run, too; memfd does not."},
+	{"arena", "path", CONF_TYPE_TEXT, CONF_APPLIED_RESTART,
+		FIELD(arena.path), .standard = "", .max = CONF_TEXT_MAX,
+		.flaw = conf_text_file,
+		.help = "The file of backend file, or what the key of sysv is "
+			"made of; empty: NAME.arena in refork.state_dir."},
+	{"arena", "key", CONF_TYPE_TEXT, CONF_APPLIED_RESTART, FIELD(arena.key),
+		.standard = "auto", .max = 10, .flaw = conf_text_key,
+		.help = "Of backend sysv, 0x and up to 8 digits; auto: made of "
+			"arena.path as by ftok."},
 	{"arena", "size", CONF_TYPE_SIZE, CONF_APPLIED_RESTART,
 		FIELD(arena.size_bytes), .standard = "256M", .min = 16 * MIB,
-		.max = 128 * GIB, .help = "Memory taken at the start."},
+		.max = 128 * GIB,
+		.help = "Memory taken at the start; with sysv all "
+			"there will be."},
 	{"arena", "max", CONF_TYPE_SIZE, CONF_APPLIED_RESTART,
 		FIELD(arena.max_bytes), .standard = "4G", .min = 16 * MIB,
-		.max = 128 * GIB, .help = "Memory taken at most."},
+		.max = 128 * GIB,
+		.help = "Memory taken at most. sysv cannot grow: one of size "
+			"and max is enough, or both alike."},
+	{"arena", "reserve", CONF_TYPE_BOOL, CONF_APPLIED_RESTART,
+		FIELD(arena.reserve), .standard = "no",
+		.help = "Take all of arena.max at the start: to grow cannot "
+			"fail then."},
 	{"arena", "huge_pages", CONF_TYPE_CHOICE, CONF_APPLIED_RESTART,
 		FIELD(arena.huge_pages), .standard = "advise",
 		.words = huge_words,
-		.help = "Huge pages make forks and restarts faster."},
+		.help = "Huge pages make forks and restarts faster. require: "
+			"out of the machine's pool, with memfd or sysv."},
 	{"arena", "lock_memory", CONF_TYPE_BOOL, CONF_APPLIED_RESTART,
 		FIELD(arena.lock_memory), .standard = "no",
 		.help = "Never swap the arena; needs RLIMIT_MEMLOCK."},
+	{"arena", "guard", CONF_TYPE_CHOICE, CONF_APPLIED_FORK,
+		FIELD(arena.guard), .standard = "auto", .words = guard_words,
+		.help = "pkey: a write to the arena outside of a transaction "
+			"is a crash. auto: where the machine has such keys."},
+	{"arena", "undo_check", CONF_TYPE_BOOL, CONF_APPLIED_FORK,
+		FIELD(arena.undo_check), .standard = "no",
+		.help = "To find bugs in a worker, slow: a change that was not "
+			"logged first is a crash."},
 	{"arena", "core", CONF_TYPE_CHOICE, CONF_APPLIED_FORK,
 		FIELD(arena.core), .standard = "exclude", .words = core_words,
 		.help = "Whether core dumps hold the arena."},
+	{"arena", "sync_interval", CONF_TYPE_TIME, CONF_APPLIED_RELOAD,
+		FIELD(arena.sync_interval_ms), .standard = "0",
+		.max = 24 * HOUR,
+		.help = "Of backend file: how often what has changed is "
+			"written to the disk; 0: by the kernel, and at a "
+			"stop."},
 	{"arena", "on_stop", CONF_TYPE_CHOICE, CONF_APPLIED_RELOAD,
-		FIELD(arena.on_stop), .standard = "release",
+		FIELD(arena.on_stop), .standard = "auto",
 		.words = on_stop_words,
-		.help = "Whether the state is given up at a planned stop."},
+		.help = "Whether the state is given up at a planned stop; "
+			"auto: keep a file, release everything else."},
 
 	{"network", "listen", CONF_TYPE_LIST, CONF_APPLIED_RESTART,
 		FIELD(network.listen),

@@ -54,6 +54,18 @@ const char *conf_text_file(const char *text)
 	return text[0] == '\0' ? NULL : conf_text_absolute(text);
 }
 
+const char *conf_text_key(const char *text)
+{
+	size_t digits;
+
+	if (!strcmp(text, "auto"))
+		return NULL;
+	digits = strncmp(text, "0x", 2) ? 0 : strlen(text + 2);
+	if (digits < 1 || digits > 8 || !only(text + 2, DIGITS "abcdefABCDEF"))
+		return "is neither auto nor 0x and up to 8 digits";
+	return strtoul(text, NULL, 16) ? NULL : "is the key of no one's memory";
+}
+
 const char *conf_text_events(const char *text)
 {
 	return only(text, "KEg$lshzxetdmnA")

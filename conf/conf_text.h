@@ -14,6 +14,9 @@ const char *conf_text_absolute(const char *text);
 /* An absolute path, or nothing. */
 const char *conf_text_file(const char *text);
 
+/* Of System V memory: 0x and up to 8 digits, or auto. */
+const char *conf_text_key(const char *text);
+
 /* Letters of redis's notify-keyspace-events. */
 const char *conf_text_events(const char *text);
 

@@ -41,3 +41,19 @@ void limits_raise_files(const struct conf *conf)
 		rf_log(RF_LOG_WARNING, "raise RLIMIT_NOFILE: %s",
 			strerror(errno));
 }
+
+static void raise_to_most(__rlimit_resource_t resource)
+{
+	struct rlimit limit;
+
+	if (getrlimit(resource, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(resource, &limit);
+}
+
+void limits_raise_memory(void)
+{
+	raise_to_most(RLIMIT_FSIZE);
+	raise_to_most(RLIMIT_MEMLOCK);
+}

@@ -301,14 +301,30 @@ int listener_open(
 	return tcp_open(l, where, backlog, fault);
 }
 
-void listener_close(struct listener *l)
+/* What was bound there; or what was bound anew when the process was restored
+ * from a checkpoint: then nobody answers there any more. */
+static bool is_own_path(const struct listener *l)
 {
 	struct stat st;
 
+	if (lstat(l->path, &st))
+		return false;
+	return (st.st_dev == l->dev && st.st_ino == l->ino) ||
+	       !listener_unix_alive(l->path);
+}
+
+void listener_close(struct listener *l)
+{
+	int dir;
+
 	if (l->fd >= 0)
 		close(l->fd);
-	if (*l->path && !lstat(l->path, &st) && st.st_dev == l->dev &&
-		st.st_ino == l->ino)
-		unlink(l->path);
+	if (*l->path) {
+		dir = lock_dir(l->path);
+		if (is_own_path(l))
+			unlink(l->path);
+		if (dir >= 0)
+			close(dir);
+	}
 	*l = (struct listener){.fd = -1};
 }

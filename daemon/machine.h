@@ -17,7 +17,7 @@ struct machine_finding {
 	const char *name; /* "kernel", "core_pattern" */
 	enum machine_verdict verdict;
 	char found[256]; /* "6.1.0" */
-	char fix[256];	 /* "" when it is fine */
+	char fix[384];	 /* "" when it is fine */
 };
 
 struct machine_asked {
@@ -30,6 +30,10 @@ struct machine_asked {
  * more. */
 bool machine_probe(int index, const struct machine_asked *asked,
 	struct machine_finding *finding);
+
+/* Whether there is all that the planned arena needs (memory_plan_arena()),
+ * before anything is made. 0 or an exit code. */
+int machine_has_room(const struct service *service, struct fault *fault);
 
 extern const char *const machine_verdict_names[MACHINE_VERDICT_COUNT];
 

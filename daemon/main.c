@@ -47,22 +47,28 @@ static int failed(const struct fault *fault)
 	return fault->exit_code;
 }
 
+static bool is_to_be_kept(const struct conf *conf)
+{
+	if (conf->arena.on_stop == CONF_ON_STOP_AUTO)
+		return conf->arena.backend == CONF_BACKEND_FILE;
+	return conf->arena.on_stop == CONF_ON_STOP_KEEP;
+}
+
 /* What was asked for at a planned end; but state that has put the service on
  * hold is still to be looked at. */
 static bool keeps_planned(const struct service *s)
 {
 	const struct rf_status_shm *st = s->status;
 	uint64_t mib = rf_status_get(st->business.arena_size_bytes) >> 20;
-	bool keep = s->conf->arena.on_stop == CONF_ON_STOP_KEEP;
+	bool keep = is_to_be_kept(s->conf);
 
 	if (keep)
 		return true;
 	keep = rf_status_get(st->supervisor.rung) == RF_RUNG_HOLD;
 	rf_log(RF_LOG_NOTICE,
 		keep ? "state of %" PRIu64 " MiB kept: the service was on hold"
-		     : "state of %" PRIu64
-		       " MiB released (arena.on_stop = release)",
-		mib);
+		     : "state of %" PRIu64 " MiB released (arena.on_stop = %s)",
+		mib, conf_get(s->conf, "arena.on_stop"));
 	return keep;
 }
 
@@ -80,6 +86,7 @@ static int run(const struct options *options)
 	rf_log_follow_level(&s->conf->log.level);
 	prepare_signals();
 	limits_raise_files(s->conf);
+	limits_raise_memory();
 	title_set(s->conf->refork.name, "supervisor");
 	if (service_build(s, &fault))
 		return failed(&fault);

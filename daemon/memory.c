@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* memory.c -- the segments of a service, the arena above all.
  *
- * A posix arena outlives its daemon when that is killed. The next start finds
- * it by name and takes it over, or refuses and says why: it is never emptied,
- * because only the operator knows what it is worth.
+ * An arena outlives its daemon when that is killed, unless it is a memfd. The
+ * next start finds it by its name, key or path and takes it over, or refuses
+ * and says why: it is never emptied, because only the operator knows what it
+ * is worth.
  *
- *   name is free             create, format, build
+ *   nothing stands           create, format, build
  *   it stands, unlocked      map, adopt (rolls back), migrate?, build
  *   it stands, locked        somebody lives in it: refuse, naming him
  *
@@ -19,106 +20,62 @@
 
 #include "aside.h"
 #include "common/super.h"
+#include "directory.h"
+#include "machine.h"
+#include "memory_fault.h"
+#include "place.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <refork/log.h>
 #include <refork/tx.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <sys/sysmacros.h>
-#include <unistd.h>
 
 /* A daemon just killed may still be giving back its memory. */
 #define OPEN_WAIT_MS 3000
+#define OPEN_TRIES   8
 /* A number further from that of the last child that served is damage. */
 #define GENERATION_STEPS_MAX 1000000
 
 _Static_assert((int)CONF_BACKEND_POSIX == (int)RF_BACKEND_POSIX &&
-		       (int)CONF_BACKEND_MEMFD == (int)RF_BACKEND_MEMFD,
+		       (int)CONF_BACKEND_MEMFD == (int)RF_BACKEND_MEMFD &&
+		       (int)CONF_BACKEND_SYSV == (int)RF_BACKEND_SYSV &&
+		       (int)CONF_BACKEND_FILE == (int)RF_BACKEND_FILE,
 	"the ini names the backends of segment.h");
 
-/* ---- who is in the way ---- */
-
-/* The process that locked this file, from /proc/locks; 0: not found. */
-static int lock_owner(const struct stat *st)
+/* A System V segment under our key whose lock is not our file's can be named
+ * by its maker only. */
+static struct occupant find_occupant(const struct rf_segment *seg)
 {
-	FILE *locks = fopen("/proc/locks", "re");
-	char line[256];
-	unsigned int maj, min;
-	uint64_t ino;
-	int pid, owner = 0;
+	struct occupant by = {0};
+	struct rf_segment_owner owner;
+	char path[PLACE_BYTES];
 
-	while (locks && !owner && fgets(line, sizeof(line), locks))
-		if (sscanf(line, "%*s FLOCK %*s %*s %d %x:%x:%" SCNu64, &pid,
-			    &maj, &min, &ino) == 4 &&
-			ino == st->st_ino && maj == major(st->st_dev) &&
-			min == minor(st->st_dev))
-			owner = pid;
-	if (locks)
-		fclose(locks);
-	return owner;
+	if (place_file(seg, path))
+		by = occupant_of(path);
+	if (by.held || rf_segment_owner(seg, &owner) || !owner.creator_pid)
+		return by;
+	by.pid = owner.creator_pid;
+	occupant_title(by.pid, by.title, sizeof(by.title));
+	return by;
 }
 
-/* The first string of its command line: a title. Empty when it is gone, or a
- * zombie. */
-static void process_title(int pid, char *title, size_t bytes)
+/* Not one that ends, nor one that has got the number of such a one. */
+static bool is_daemon(const struct occupant *by)
 {
-	char path[64];
-	FILE *file;
-	size_t n;
-
-	*title = 0;
-	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
-	file = fopen(path, "re");
-	if (!file)
-		return;
-	n = fread(title, 1, bytes - 1, file);
-	title[n] = 0;
-	fclose(file);
-}
-
-struct holder {
-	int pid;	 /* 0: not found */
-	char title[128]; /* empty: it is ending, or cannot be seen */
-};
-
-static struct holder find_holder(const char *segment)
-{
-	struct holder holder = {0};
-	char path[128];
-	struct stat st;
-
-	snprintf(path, sizeof(path), SEGMENT_DIR "%s", segment);
-	if (!stat(path, &st))
-		holder.pid = lock_owner(&st);
-	if (holder.pid)
-		process_title(holder.pid, holder.title, sizeof(holder.title));
-	return holder;
-}
-
-static int in_use(const char *what, const char *segment,
-	const struct holder *holder, struct fault *fault)
-{
-	char who[192] = "a process that cannot be named";
-
-	if (*holder->title)
-		snprintf(who, sizeof(who), "process %d (%s)", holder->pid,
-			holder->title);
-	return fault_set(fault, EX_OSERR,
-		"%s " SEGMENT_DIR
-		"%s is in use by %s: two daemons must not share one; "
-		"stop that one or give this one another refork.name",
-		what, segment, who);
+	return !strncmp(by->title, "refork: ", strlen("refork: "));
 }
 
 /* ---- channel and status ---- */
 
 static int open_status(struct service *s, int wait_ms)
 {
-	s->status_segment.backend = (enum rf_backend)s->conf->arena.backend;
+	s->status_segment.backend =
+		s->conf->arena.backend == CONF_BACKEND_MEMFD
+			? RF_BACKEND_MEMFD
+			: RF_BACKEND_POSIX; /* what survives is found by name */
 	return rf_status_open(
 		&s->status_segment, s->conf->refork.name, wait_ms, &s->status);
 }
@@ -126,16 +83,22 @@ static int open_status(struct service *s, int wait_ms)
 int memory_open_shared(struct service *s, struct fault *fault)
 {
 	const char *name = s->status_segment.name;
-	struct holder holder = {0};
-	int rc = open_status(s, 0);
+	struct occupant by = {0};
+	int rc;
 
+	memory_plan_arena(s);
+	rc = machine_has_room(s, fault);
+	if (rc)
+		return rc;
+	rc = open_status(s, 0);
 	if (rc == -EWOULDBLOCK) {
-		holder = find_holder(name);
-		if (!*holder.title)
+		by = find_occupant(&s->status_segment);
+		if (!is_daemon(&by))
 			rc = open_status(s, OPEN_WAIT_MS);
 	}
 	if (rc == -EWOULDBLOCK)
-		return in_use("status segment", name, &holder, fault);
+		return memory_in_use(
+			"status segment", &s->status_segment, &by, fault);
 	if (rc)
 		return fault_set(fault, fault_code(rc),
 			"status segment %s: %zu KiB for it: %s", name,
@@ -167,40 +130,41 @@ void memory_close_shared(struct service *s, bool keep)
  * is left of one that has just died, and will be gone in a moment. */
 static int open_locked(struct service *s, struct fault *fault)
 {
-	struct holder holder = find_holder(s->arena.name);
+	struct occupant by = find_occupant(&s->arena);
 	int rc;
 
-	if (!*holder.title) {
+	if (!is_daemon(&by)) {
 		rc = rf_segment_open(&s->arena, OPEN_WAIT_MS);
 		if (rc != -EWOULDBLOCK)
 			return rc;
 	}
-	in_use("arena", s->arena.name, &holder, fault);
+	memory_in_use("arena", &s->arena, &by, fault);
 	return -EWOULDBLOCK;
 }
 
-/* What stands where the arena must be. */
-static int address_fault(struct fault *fault)
+/* Empty when it is too long to be one. */
+static void plan_path(const struct conf *conf, struct rf_segment *arena)
 {
-	FILE *maps = fopen("/proc/self/maps", "re");
-	char line[512] = "";
-	uint64_t from;
+	int bytes;
 
-	while (maps && fgets(line, sizeof(line), maps))
-		if (sscanf(line, "%" SCNx64, &from) == 1 &&
-			from >= RF_ARENA_BASE)
-			break;
-	if (maps)
-		fclose(maps);
-	line[strcspn(line, "\n")] = 0;
-	return fault_set(fault, EX_OSERR,
-		"map the arena at %#" PRIx64 ": the address is taken by %s",
-		RF_ARENA_BASE, line);
+	if (conf->arena.backend != CONF_BACKEND_SYSV &&
+		conf->arena.backend != CONF_BACKEND_FILE)
+		return;
+	if (*conf->arena.path)
+		bytes = snprintf(arena->path, sizeof(arena->path), "%s",
+			conf->arena.path);
+	else
+		bytes = snprintf(arena->path, sizeof(arena->path),
+			"%s/%s.arena", conf->refork.state_dir,
+			conf->refork.name);
+	if (bytes >= (int)sizeof(arena->path))
+		*arena->path = 0;
 }
 
 void memory_plan_arena(struct service *s)
 {
 	const struct conf *conf = s->conf;
+	bool huge = conf->arena.huge_pages == CONF_HUGE_REQUIRE;
 
 	s->arena_conf = (struct rf_arena_conf){
 		.size_bytes = conf->arena.size_bytes,
@@ -211,49 +175,61 @@ void memory_plan_arena(struct service *s)
 	s->arena = (struct rf_segment){
 		.backend = (enum rf_backend)conf->arena.backend,
 		.fd = -1,
+		.shmid = -1,
 		.max_bytes = rf_arena_segment_bytes(&s->arena_conf),
+		.page_bytes = huge ? HUGE_PAGE_BYTES : RF_PAGE_BYTES,
+		.reserve = conf->arena.reserve,
+		.huge_require = huge,
 		.huge_advise = conf->arena.huge_pages == CONF_HUGE_ADVISE,
 		.core_include = conf->arena.core == CONF_CORE_INCLUDE,
 		.lock_memory = conf->arena.lock_memory,
+		.key = (uint32_t)strtoul(conf->arena.key, NULL, 0),
 	};
 	snprintf(s->arena.name, sizeof(s->arena.name), "/refork-%.50s",
 		conf->refork.name);
+	plan_path(conf, &s->arena);
 }
 
-static int refused(struct service *s, struct fault *fault, const char *reason)
+bool memory_stands(const struct service *s)
 {
-	return fault_set(fault, EX_CONFIG,
-		"arena " SEGMENT_DIR "%s does not fit: %s. It is left as it "
-		"is. Run what made it, or give up its content: "
-		"rm " SEGMENT_DIR "%s",
-		s->arena.name, reason, s->arena.name);
+	struct rf_segment_owner owner;
+
+	return !rf_segment_owner(&s->arena, &owner) && owner.bytes > 0;
 }
 
-static int open_once(struct service *s, struct fault *fault)
+static int create_or_open(struct service *s, struct fault *fault)
 {
 	int rc = rf_segment_create(&s->arena);
 
 	s->arena_adopted = rc == -EEXIST;
-	if (s->arena_adopted)
+	if (s->arena_adopted) {
+		s->arena.max_bytes = 0; /* as it stands; adopting judges */
 		rc = rf_segment_open(&s->arena, 0);
-	if (rc == -EWOULDBLOCK)
-		rc = open_locked(s, fault);
+	}
+	return rc == -EWOULDBLOCK ? open_locked(s, fault) : rc;
+}
+
+static int open_once(struct service *s, struct fault *fault)
+{
+	int rc = create_or_open(s, fault);
+
+	/* What stood was removed meanwhile: by who had it, or an operator. */
+	for (int i = 0; i < OPEN_TRIES && rc == -ENOENT && s->arena_adopted;
+		i++) {
+		memory_plan_arena(s);
+		rc = create_or_open(s, fault);
+	}
 	if (rc == -EWOULDBLOCK)
 		return fault->exit_code;
 	if (rc)
-		return fault_set(fault, fault_code(rc),
-			"%s arena " SEGMENT_DIR "%s: %s",
-			s->arena_adopted ? "open" : "create", s->arena.name,
-			strerror(-rc));
+		return memory_not_had(&s->arena,
+			s->arena_adopted ? "open" : "create", rc, fault);
 	if (s->arena.max_bytes == 0) /* cannot even be mapped */
 		return 0;
 	rc = rf_segment_map(&s->arena, RF_ARENA_BASE);
 	if (rc == -EEXIST)
-		return address_fault(fault);
-	if (rc)
-		return fault_set(fault, EX_OSERR, "map arena %s: %s",
-			s->arena.name, strerror(-rc));
-	return 0;
+		return memory_no_address(fault);
+	return rc ? memory_not_had(&s->arena, "map", rc, fault) : 0;
 }
 
 /* Under our lock, and it never held state: a daemon died while building it. */
@@ -267,60 +243,55 @@ static bool is_unfinished(struct service *s)
 static int open_segment(struct service *s, struct fault *fault)
 {
 	int rc = open_once(s, fault);
+	char place[PLACE_BYTES];
 
 	if (rc || !is_unfinished(s))
 		return rc;
 	rf_log(RF_LOG_NOTICE,
-		"arena " SEGMENT_DIR "%s: a build of it was never finished; "
-		"making it anew",
-		s->arena.name);
+		"arena %s: a build of it was never finished; making it anew",
+		place_of(&s->arena, place));
 	rf_segment_unlink(&s->arena);
 	rf_segment_close(&s->arena);
 	memory_plan_arena(s);
 	return open_once(s, fault);
 }
 
-/* fallocate() on a tmpfs fills it before it finds that there is not enough. */
-int memory_probe_room(const struct service *s, struct fault *fault)
+/* Before anything of it stands. */
+static int prepare(struct service *s, struct fault *fault)
 {
-	uint64_t wanted = s->conf->arena.size_bytes, room;
-	char path[128];
-	struct statvfs fs;
-	struct stat st;
+	const struct conf *conf = s->conf;
+	char file[PLACE_BYTES];
+	int rc = 0;
 
-	if (s->arena.backend != RF_BACKEND_POSIX)
-		return 0;
-	if (statvfs(SEGMENT_DIR, &fs))
-		return fault_set(fault, fault_code(errno),
-			"arena.backend posix: " SEGMENT_DIR
-			": %s; mount a tmpfs there or use memfd",
-			strerror(errno));
-	room = (uint64_t)fs.f_bavail * fs.f_frsize;
-	snprintf(path, sizeof(path), SEGMENT_DIR "%s", s->arena.name);
-	if (!stat(path, &st)) /* what stands is taken over */
-		room += (uint64_t)st.st_blocks * 512;
-	if (fs.f_blocks == 0 || room >= wanted) /* 0: a tmpfs without limit */
-		return 0;
-	return fault_set(fault, EX_OSERR,
-		"arena.size is %" PRIu64 " MiB, " SEGMENT_DIR " has %" PRIu64
-		" MiB free: %s; make that larger (mount -o remount,size=...) "
-		"or arena.size smaller",
-		wanted >> 20, room >> 20, strerror(ENOSPC));
+	if (s->arena.backend != RF_BACKEND_POSIX &&
+		place_file(&s->arena, file)) {
+		if (!*file)
+			return fault_set(fault, EX_CONFIG,
+				"refork.state_dir: with /%s.arena it is longer "
+				"than a path can be: set arena.path",
+				conf->refork.name);
+		if (!*conf->arena.path)
+			rc = directory_make(conf->refork.state_dir);
+	}
+	if (rc)
+		return fault_set(fault, fault_code(rc),
+			"refork.state_dir %s: mkdir: %s",
+			conf->refork.state_dir, strerror(-rc));
+	return machine_has_room(s, fault);
 }
 
 static int format(struct service *s, struct fault *fault)
 {
-	int rc = memory_probe_room(s, fault);
+	int rc = rf_arena_format(&s->arena, &s->arena_conf);
+	char place[PLACE_BYTES];
 
-	if (rc)
-		return rc;
-	rc = rf_arena_format(&s->arena, &s->arena_conf);
 	if (!rc)
 		return 0;
 	return fault_set(fault, EX_OSERR,
 		"arena %s: %" PRIu64 " MiB to start with: %s; make arena.size "
 		"smaller or find it more memory",
-		s->arena.name, s->conf->arena.size_bytes >> 20, strerror(-rc));
+		place_of(&s->arena, place), s->conf->arena.size_bytes >> 20,
+		strerror(-rc));
 }
 
 /* The lease is held. One transaction over migration and build. */
@@ -362,11 +333,13 @@ static int enter(struct service *s, uint32_t *version, struct fault *fault)
 	char reason[256] = "";
 
 	*version = worker->state_version;
+	s->arena_entered = !s->arena_adopted;
 	if (!s->arena_adopted)
 		return format(s, fault);
 	if (rf_arena_adopt(
 		    &s->arena, &s->arena_conf, reason, sizeof(reason), version))
-		return refused(s, fault, reason);
+		return memory_refused(&s->arena, reason, fault);
+	s->arena_entered = true;
 	if (*version == worker->state_version || worker->migrate)
 		return 0;
 	rf_lease_give();
@@ -374,17 +347,22 @@ static int enter(struct service *s, uint32_t *version, struct fault *fault)
 		"it holds state version %u, worker %s %s needs %u and cannot "
 		"migrate",
 		*version, worker->name, worker->version, worker->state_version);
-	return refused(s, fault, reason);
+	return memory_refused(&s->arena, reason, fault);
 }
 
 /* Generations go on where those of an arena before ended. */
 static int open_arena(
 	struct service *s, uint64_t generation, struct fault *fault)
 {
+	char place[PLACE_BYTES];
 	uint32_t version;
 	int rc;
 
 	memory_plan_arena(s);
+	s->arena_entered = false;
+	rc = prepare(s, fault);
+	if (rc)
+		return rc;
 	rc = open_segment(s, fault);
 	if (!rc)
 		rc = enter(s, &version, fault);
@@ -400,9 +378,8 @@ static int open_arena(
 	rf_segment_protect(&s->arena, false);
 	s->lib.build_here = false;
 	if (s->arena_adopted)
-		rf_log(RF_LOG_NOTICE,
-			"took over arena " SEGMENT_DIR "%s as it stood",
-			s->arena.name);
+		rf_log(RF_LOG_NOTICE, "took over arena %s as it stood",
+			place_of(&s->arena, place));
 	return 0;
 
 err_close:
@@ -424,8 +401,8 @@ static uint64_t last_generation(const struct service *s)
 {
 	uint64_t served = rf_status_get(s->status->business.serving), held;
 
-	if (pread(s->arena.fd, &held, sizeof(held),
-		    offsetof(struct rf_super, generation)) != sizeof(held))
+	if (rf_segment_read(&s->arena, offsetof(struct rf_super, generation),
+		    &held, sizeof(held)))
 		return served;
 	return held > served && held - served < GENERATION_STEPS_MAX ? held
 								     : served;
@@ -436,8 +413,8 @@ uint32_t memory_state_version(const struct service *s)
 {
 	uint32_t found;
 
-	if (pread(s->arena.fd, &found, sizeof(found),
-		    offsetof(struct rf_super, state_version)) != sizeof(found))
+	if (rf_segment_read(&s->arena, offsetof(struct rf_super, state_version),
+		    &found, sizeof(found)))
 		return s->lib.worker.state_version;
 	return found;
 }
@@ -445,6 +422,7 @@ uint32_t memory_state_version(const struct service *s)
 int memory_cold(struct service *s, struct fault *fault)
 {
 	uint64_t generation = last_generation(s);
+	char place[PLACE_BYTES];
 	int rc;
 
 	if (s->arena.fd >= 0)
@@ -454,15 +432,30 @@ int memory_cold(struct service *s, struct fault *fault)
 		rf_log(RF_LOG_WARNING,
 			"arena %s is new and empty; generations go on from "
 			"%" PRIu64,
-			s->arena.name, generation);
+			place_of(&s->arena, place), generation);
 	return rc;
+}
+
+/* One that was refused is not even said to be whole. */
+static void close_kept(struct service *s)
+{
+	int error = rf_arena_close_whole(&s->arena);
+	char place[PLACE_BYTES];
+
+	if (error)
+		rf_log(RF_LOG_ERROR,
+			"write arena %s to its disk: %s; a next start takes it "
+			"over only while this machine runs",
+			place_of(&s->arena, place), strerror(-error));
 }
 
 void memory_close_arena(struct service *s, bool keep)
 {
 	if (s->arena.fd < 0)
 		return;
-	if (!keep)
+	if (keep && s->arena_entered)
+		close_kept(s);
+	else if (!keep)
 		rf_segment_unlink(&s->arena);
 	rf_segment_close(&s->arena);
 }

@@ -5,6 +5,8 @@
 
 #include "service.h"
 
+#define HUGE_PAGE_BYTES ((size_t)2 << 20)
+
 /* The channel and the status segment. */
 int memory_open_shared(struct service *service, struct fault *fault);
 void memory_close_shared(struct service *service, bool keep);
@@ -25,10 +27,10 @@ int memory_cold(struct service *service, struct fault *fault);
 /* Of the arena as it stands, whoever has the lease. */
 uint32_t memory_state_version(const struct service *service);
 
-/* Is there room for arena.size? 0 or an exit code. */
-int memory_probe_room(const struct service *service, struct fault *fault);
-
 /* Fill in what the configuration says of the arena's segment. */
 void memory_plan_arena(struct service *service);
+
+/* The planned arena stands already, whatever is in it. */
+bool memory_stands(const struct service *service);
 
 #endif

@@ -8,9 +8,8 @@
 #include "fault.h"
 #include "listen.h"
 #include "options.h"
+#include "place.h"
 #include "worker_load.h"
-
-#define SEGMENT_DIR "/dev/shm"
 
 struct service {
 	const struct options *options;
@@ -20,6 +19,7 @@ struct service {
 	struct rf_arena_conf arena_conf;
 	struct rf_segment arena;
 	bool arena_adopted; /* it stood before */
+	bool arena_entered; /* it fits, and may have been changed */
 	struct rf_channel channel;
 	struct rf_segment status_segment;
 	struct rf_status_shm *status;

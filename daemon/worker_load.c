@@ -12,7 +12,7 @@
  * descriptor as a path, and takes a path it has seen for what it loaded then:
  * the descriptor stays open, and with it its number taken, for as long as the
  * copy is loaded. Limits: the libraries that a worker itself depends on are
- * mapped from their files, and an $ORIGIN in its run path means /proc/self/fd.
+ * mapped from their files, and an $ORIGIN in its run path means /proc/PID/fd.
  * Where the system forbids such memory to be run, the file itself is loaded.
  */
 #include "worker_load.h"
@@ -48,7 +48,7 @@ int worker_accept(struct rf_worker *to, const struct rf_worker *from,
 			"worker %s: its %s starts with %08x, not with %08x: "
 			"it was not built against refork's worker.h",
 			path, RF_WORKER_SYMBOL, from->magic, RF_WORKER_MAGIC);
-	if (from->abi != RF_WORKER_ABI)
+	if (from->abi < RF_WORKER_ABI_MIN || from->abi > RF_WORKER_ABI)
 		return fault_set(fault, EX_CONFIG,
 			"worker %s speaks worker ABI %u, reforkd %s speaks ABI "
 			"%u: rebuild the worker against this reforkd's headers",
@@ -158,10 +158,13 @@ int worker_pin(struct worker_lib *lib, const char *name, struct fault *fault)
 
 /* ---- link ---- */
 
+/* Not /proc/self: a debugger opens it as well, and would find a file of its
+ * own there, or wait at a pipe for ever. */
 static void loader_path(const struct worker_lib *lib, char path[PATH_MAX])
 {
 	if (lib->pin.fd > 0)
-		snprintf(path, PATH_MAX, "/proc/self/fd/%d", lib->pin.fd);
+		snprintf(path, PATH_MAX, "/proc/%d/fd/%d", (int)getpid(),
+			lib->pin.fd);
 	else
 		snprintf(path, PATH_MAX, "%s", lib->path);
 }

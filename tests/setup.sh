@@ -14,10 +14,11 @@ packages() {
 		libncurses-dev libsystemd-dev ;;
 	run) packages build; echo redis-tools ;;
 	test) packages run; echo libcmocka-dev python3 python3-pytest \
-		python3-redis util-linux scdoc man-db ;;
-	lint) packages build; echo python3 clang-14 clang-format-14 cppcheck ;;
+		python3-redis util-linux g++ gdb strace scdoc man-db ;;
+	lint) packages build; echo g++ python3 clang-14 clang-format-14 cppcheck ;;
 	fuzz) packages build; echo clang-14 libclang-rt-14-dev ;;
-	bench) packages test; echo redis-server ;;
+	bench) packages test; echo redis-server g++ libjemalloc2 libmimalloc2.0 \
+		libboost-dev libpmemobj-dev ;;
 	*) echo "setup.sh: no group called '$1'" >&2; exit 64 ;;
 	esac
 }

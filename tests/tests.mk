@@ -6,13 +6,16 @@ CRASHLIB = $(filter-out tests/crash/crash_%,$(wildcard tests/crash/*.c))
 PRELOAD  = $(patsubst tests/preload/%.c,$(B)/preload/%.so,\
              $(wildcard tests/preload/*.c))
 FUZZ     = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-BENCH    = $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
+BENCH    = $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c)) \
+           $(if $(wildcard /usr/include/libpmemobj.h),$(B)/bench/alloc_pmem) \
+           $(if $(wildcard /usr/include/boost/interprocess),$(B)/bench/alloc_boost)
 T        = 60
 
 PARALLEL  = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 SUBMAKE   = $(MAKE) --no-print-directory $(PARALLEL)
 RUN_TESTS = $(PYTHON) tests/run_tests.py --build $(B)
-SYSTEM    = all $(TWORK) $(PRELOAD)
+READERS   = $(B)/readers/bank_total $(B)/readers/bank_cpp
+SYSTEM    = all $(TWORK) $(PRELOAD) $(READERS)
 
 # Everything that the build and the tests compile.
 programs: $(SYSTEM) $(UNIT) $(CRASH)
@@ -97,7 +100,32 @@ $(B)/bench/%: tests/bench/%.c $(CHILD) $(CONF) $(B)/librefork.a
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN_FLAGS) -o $@ \
-		$(filter %.c %.o %.a,$^) $(LIBS)
+		$(filter %.c %.o,$^) $(filter %.a,$^) $(LIBS)
+
+# What others offer, to compare with.
+$(B)/bench/alloc_pmem: tests/bench/others/alloc_pmem.c
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< -lpmemobj -lm
+
+$(B)/bench/alloc_boost: tests/bench/others/alloc_boost.cpp
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CXX) $(CPPFLAGS) -O2 -g -MMD -MP -o $@ $< -lpthread -lm
+
+# They have the public headers and the library, and nothing else of refork.
+$(B)/readers/bank_total: tests/readers/bank_total.c $(B)/librefork.a
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN_FLAGS) -o $@ $(filter %.c %.a,$^) -lpthread
+
+$(B)/readers/bank_cpp: tests/readers/bank_cpp.cc $(B)/librefork.a
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CXX) $(CPPFLAGS) $(SAN_FLAGS) -std=c++17 -O2 -g -Wall -Wextra \
+		-Werror -o $@ $(filter %.cc %.a,$^) -lpthread
+
+$(B)/bench/bench_verify: $(KV)
 
 $(B)/preload/%.so: tests/preload/%.c
 	@mkdir -p $(@D)

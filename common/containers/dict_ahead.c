@@ -10,7 +10,7 @@
  * A prefetch never faults, but the reads in between could. They are made only
  * where the heap's bounds say that there is memory.
  */
-#include "common/pages.h"
+#include "common/heap/pages.h"
 #include "dict_table.h"
 #include <string.h>
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* dict_walk.c -- going through a dict: scan, random choice, the check. */
+#include "common/verify/walk_form.h"
 #include "dict_table.h"
 #include <errno.h>
-#include <refork/heap.h>
-#include <refork/log.h>
 #include <string.h>
 
 #define RANDOM_DEPTH 16u /* no chain is longer */
@@ -81,75 +80,99 @@ struct rf_dict_entry *rf_dict_random(
 	return entry;
 }
 
-/* ---- the walker ---- */
+/* ---- the walker ----
+ *
+ * The entries of a large dict stand anywhere: reading one after the other would
+ * be to wait for the memory each time. So an entry that has been found waits in
+ * a queue while its cache lines are being fetched; and when it has been looked
+ * at it waits in another one while what its word leads to is.
+ */
 
-static int bad(const struct rf_dict *dict, const char *name, uint64_t bucket,
+#define QUEUE 32u
+
+struct found {
+	const struct rf_dict_entry *entry;
+	uint64_t bucket;
+};
+
+struct walk {
+	struct rf_walk *to;
+	const struct rf_dict *dict;
+	void (*item)(struct rf_walk *walk, const struct rf_dict_entry *entry,
+		void *context);
+	void *context;
+	uint64_t seen, most;
+	struct found found[QUEUE];
+	const struct rf_dict_entry *sound[QUEUE];
+	uint32_t found_count, found_first; /* the last ones are the latest */
+	uint32_t sound_count, sound_first;
+};
+
+static void bad(const struct walk *walk, uint64_t bucket, const void *at,
 	const char *what)
 {
-	rf_log(RF_LOG_ERROR, "dict check: %s at %p: bucket %llu of %llu: %s",
-		name, (const void *)dict, (unsigned long long)bucket,
-		(unsigned long long)dict->bucket_count, what);
-	return -EBADMSG;
+	rf_walk_problem(walk->to, at, "dict at %p: bucket %llu of %llu: %s",
+		(const void *)walk->dict, (unsigned long long)bucket,
+		(unsigned long long)walk->dict->bucket_count, what);
 }
 
 /* Before a word of it is followed, and before anything is counted up to a
  * number that stands in it. */
-static int check_shape(const struct rf_dict *dict, const char *name)
+static const char *shape_fault(const struct walk *walk)
 {
+	const struct rf_dict *dict = walk->dict;
 	uint64_t buckets = dict->bucket_count;
 	uint64_t slots = dict->directory_slots;
 	uint64_t mask = 0;
 
 	if (buckets == 0)
 		return dict->count == 0 && dict->segments == NULL
-			       ? 0
-			       : bad(dict, name, 0, "keys without a table");
-	if (buckets > RF_DICT_BUCKETS_MAX)
-		return bad(dict, name, buckets, "too many buckets");
-	if (dict->count > rf_heap_used() / sizeof(struct rf_dict_entry))
-		return bad(dict, name, 0, "more keys than the heap has room");
+			       ? NULL
+			       : "keys without a table";
+	if (buckets > RF_DICT_BUCKETS_MAX ||
+		buckets > rf_walk_bytes_max(walk->to) / sizeof(void *))
+		return "too many buckets";
 	while (mask < buckets - 1)
 		mask = mask * 2 + 1;
 	if (dict->mask != mask)
-		return bad(dict, name, buckets, "mask does not fit");
+		return "mask does not fit";
 	if (slots > RF_DICT_BUCKETS_MAX || slots * RF_DICT_SEGMENT < buckets ||
-		(slots == 1) != (dict->segments == &dict->first) ||
-		(slots != 1 &&
-			!rf_is_block(dict->segments, slots * sizeof(void *))))
-		return bad(dict, name, buckets, "directory does not fit");
-	return 0;
+		(slots == 1) != (dict->segments == &dict->first))
+		return "directory does not fit";
+	return NULL;
 }
 
-/* The buckets of one segment that are in use. */
-static uint64_t used_of(const struct rf_dict *dict, uint64_t segment)
+/* ---- the two queues ---- */
+
+static void give_sound(struct walk *walk)
 {
-	uint64_t rest = dict->bucket_count - segment * RF_DICT_SEGMENT;
+	const struct rf_dict_entry *entry =
+		walk->sound[walk->sound_first++ % QUEUE];
 
-	return rest < RF_DICT_SEGMENT ? rest : RF_DICT_SEGMENT;
+	walk->sound_count--;
+	walk->item(walk->to, entry, walk->context);
 }
 
-static int check_segments(const struct rf_dict *dict, const char *name)
+static void add_sound(struct walk *walk, const struct rf_dict_entry *entry)
 {
-	uint64_t count =
-		(dict->bucket_count + RF_DICT_SEGMENT - 1) / RF_DICT_SEGMENT;
-
-	for (uint64_t i = 0; i < count; i++) {
-		struct rf_dict_entry **segment = dict->segments[i];
-		uint64_t used = used_of(dict, i);
-		uint64_t slots = i == 0 ? used : RF_DICT_SEGMENT;
-
-		if (!rf_is_block(segment, slots * sizeof *segment))
-			return bad(dict, name, i * RF_DICT_SEGMENT,
-				"segment is missing");
-		slots = rf_usable(segment) / sizeof *segment;
-		for (; used < slots && used < RF_DICT_SEGMENT; used++)
-			if (segment[used] != NULL)
-				return bad(dict, name,
-					i * RF_DICT_SEGMENT + used,
-					"keys beyond the last bucket");
-	}
-	return 0;
+	if (walk->item == NULL)
+		return;
+	if (walk->sound_count == QUEUE)
+		give_sound(walk);
+	rf_walk_prefetch(walk->to, (const void *)(entry->word & ~UINT64_C(7)));
+	walk->sound[(walk->sound_first + walk->sound_count++) % QUEUE] = entry;
 }
+
+static void add_found(
+	struct walk *walk, const struct rf_dict_entry *entry, uint64_t bucket)
+{
+	rf_walk_prefetch(walk->to, entry);
+	__builtin_prefetch((const char *)entry + 40);
+	walk->found[(walk->found_first + walk->found_count++) % QUEUE] =
+		(struct found){entry, bucket};
+}
+
+/* ---- entries ---- */
 
 static const char *entry_fault(const struct rf_dict *dict, uint64_t index,
 	const struct rf_dict_entry *entry)
@@ -168,36 +191,125 @@ static const char *entry_fault(const struct rf_dict *dict, uint64_t index,
 	return NULL;
 }
 
-static int check_bucket(const struct rf_dict *dict, const char *name,
-	uint64_t index, uint64_t *seen)
+/* The first that was found. Its chain has been followed up to it. */
+static void look(struct walk *walk)
 {
-	const struct rf_dict_entry *entry = *rf_dict_bucket(dict, index);
+	struct found at = walk->found[walk->found_first++ % QUEUE];
+	const struct rf_dict_entry *entry = at.entry;
+	const char *fault;
 
-	for (; entry != NULL; entry = entry->next) {
-		const char *fault;
-
-		if (!rf_is_block(entry, sizeof *entry) ||
-			!rf_is_block(entry, sizeof *entry + entry->key_bytes))
-			return bad(dict, name, index, "not an entry");
-		if (++*seen > dict->count)
-			return bad(dict, name, index, "more keys than counted");
-		fault = entry_fault(dict, index, entry);
-		if (fault != NULL)
-			return bad(dict, name, index, fault);
+	walk->found_count--;
+	if (walk->seen > walk->most ||
+		!rf_walk_block(walk->to, entry, sizeof *entry, "dict entry"))
+		return;
+	/* Where no block is marked, a chain may be a ring. */
+	if (++walk->seen > walk->most) {
+		bad(walk, at.bucket, entry, "more keys than there can be");
+		return;
 	}
-	return 0;
+	if (entry->key_bytes >
+		rf_walk_usable(walk->to, entry) - sizeof *entry) {
+		bad(walk, at.bucket, entry, "a key longer than its block");
+		return;
+	}
+	fault = entry_fault(walk->dict, at.bucket, entry);
+	if (fault != NULL)
+		bad(walk, at.bucket, entry, fault);
+	if (entry->next != NULL)
+		add_found(walk, entry->next, at.bucket);
+	add_sound(walk, entry);
+}
+
+/* ---- the table ---- */
+
+/* The buckets of one segment that are in use. */
+static uint64_t used_of(const struct rf_dict *dict, uint64_t segment)
+{
+	uint64_t rest = dict->bucket_count - segment * RF_DICT_SEGMENT;
+
+	return rest < RF_DICT_SEGMENT ? rest : RF_DICT_SEGMENT;
+}
+
+static void walk_segment(struct walk *walk, uint64_t number)
+{
+	struct rf_dict_entry **segment = walk->dict->segments[number];
+	uint64_t used = used_of(walk->dict, number);
+	uint64_t slots = number == 0 ? used : RF_DICT_SEGMENT;
+	uint64_t bucket = number * RF_DICT_SEGMENT;
+
+	if (!rf_walk_block(
+		    walk->to, segment, slots * sizeof *segment, "dict buckets"))
+		return;
+	for (uint64_t i = 0; i < used; i++) {
+		if (segment[i] == NULL)
+			continue;
+		while (walk->found_count == QUEUE)
+			look(walk);
+		add_found(walk, segment[i], bucket + i);
+	}
+	slots = rf_walk_usable(walk->to, segment) / sizeof *segment;
+	for (; used < slots && used < RF_DICT_SEGMENT; used++)
+		if (segment[used] != NULL)
+			bad(walk, bucket + used, segment,
+				"keys beyond the last bucket");
+}
+
+static void walk_table(struct walk *walk)
+{
+	const struct rf_dict *dict = walk->dict;
+	uint64_t segments =
+		(dict->bucket_count + RF_DICT_SEGMENT - 1) / RF_DICT_SEGMENT;
+
+	if (dict->directory_slots > 1 &&
+		!rf_walk_block(walk->to, dict->segments,
+			dict->directory_slots * sizeof(void *),
+			"dict directory"))
+		return;
+	for (uint64_t i = 0; i < segments; i++)
+		walk_segment(walk, i);
+	while (walk->found_count > 0)
+		look(walk);
+	while (walk->sound_count > 0)
+		give_sound(walk);
+	if (walk->seen != dict->count)
+		rf_walk_problem(walk->to, dict,
+			"dict: %llu keys are counted, %llu stand there",
+			(unsigned long long)dict->count,
+			(unsigned long long)walk->seen);
+}
+
+bool rf_walk_dict(struct rf_walk *walk, const struct rf_dict *dict,
+	void (*item)(struct rf_walk *walk, const struct rf_dict_entry *entry,
+		void *context),
+	void *context)
+{
+	uint64_t before = rf_walk_problems(walk);
+	struct walk own;
+	const char *fault;
+
+	memset(&own, 0, offsetof(struct walk, found));
+	own.to = walk;
+	own.dict = dict;
+	own.item = item;
+	own.context = context;
+	own.most = rf_walk_bytes_max(walk) / sizeof(struct rf_dict_entry);
+	if (walk->index == NULL && own.most > dict->count)
+		own.most = dict->count;
+	own.found_count = own.found_first = 0;
+	own.sound_count = own.sound_first = 0;
+	fault = shape_fault(&own);
+	if (fault != NULL)
+		bad(&own, 0, dict, fault);
+	else if (dict->bucket_count > 0)
+		walk_table(&own);
+	return rf_walk_problems(walk) == before;
 }
 
 int rf_dict_check(const struct rf_dict *dict, const char *name)
 {
-	uint64_t seen = 0;
-	int error = check_shape(dict, name);
+	struct rf_walk_alone alone;
 
-	if (error == 0 && dict->bucket_count > 0)
-		error = check_segments(dict, name);
-	for (uint64_t i = 0; error == 0 && i < dict->bucket_count; i++)
-		error = check_bucket(dict, name, i, &seen);
-	if (error == 0 && seen != dict->count)
-		error = bad(dict, name, 0, "fewer keys than counted");
-	return error;
+	return rf_walk_dict(rf_walk_alone(&alone, name), dict, NULL, NULL)
+		       ? 0
+		       : -EBADMSG;
 }

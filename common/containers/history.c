@@ -6,10 +6,10 @@
  * ever were; `first` is the oldest that is left after a clearing. What is told
  * here must not fail because there is no memory to tell it.
  */
+#include "common/verify/walk_form.h"
 #include <errno.h>
 #include <refork/heap.h>
 #include <refork/history.h>
-#include <refork/log.h>
 #include <refork/tx.h>
 
 struct entry {
@@ -120,41 +120,60 @@ void rf_history_clear(struct rf_history *history)
 
 /* ---- the walker ---- */
 
-static int bad(
-	const struct rf_history *history, const char *name, const char *what)
+static void walk_entry(struct rf_walk *walk, const struct entry *entry)
 {
-	rf_log(RF_LOG_ERROR, "history check: %s at %p: %s", name,
-		(const void *)history, what);
-	return -EBADMSG;
+	if (rf_walk_block(walk, entry, sizeof *entry, "history entry") &&
+		entry->bytes > rf_walk_usable(walk, entry) - sizeof *entry)
+		rf_walk_problem(
+			walk, entry, "history: an entry longer than its block");
 }
 
-int rf_history_check(const struct rf_history *history, const char *name)
+static const char *ring_fault(
+	struct rf_walk *walk, const struct rf_history *history)
 {
 	const struct rf_history_ring *ring = history->ring;
-	uint64_t kept, oldest;
+	size_t room = rf_walk_usable(walk, ring) - sizeof *ring;
+
+	if (ring->keep == 0 || ring->keep > UINT32_MAX ||
+		ring->keep > room / sizeof *ring->entries)
+		return "its ring does not fit its block";
+	return ring->first > history->added ? "it begins after its end" : NULL;
+}
+
+bool rf_walk_history(struct rf_walk *walk, const struct rf_history *history)
+{
+	const struct rf_history_ring *ring = history->ring;
+	uint64_t before = rf_walk_problems(walk), kept, oldest;
+	const char *fault;
 
 	if (ring == NULL)
-		return 0;
-	if (!rf_is_block(ring, sizeof *ring) || ring->keep == 0 ||
-		ring->keep > UINT32_MAX ||
-		!rf_is_block(ring,
-			sizeof *ring + ring->keep * sizeof *ring->entries))
-		return bad(history, name, "its ring does not fit its block");
-	if (ring->first > history->added)
-		return bad(history, name, "begins after its end");
+		return true;
+	if (!rf_walk_block(walk, ring, sizeof *ring, "history ring"))
+		return false;
+	fault = ring_fault(walk, history);
+	if (fault != NULL) {
+		rf_walk_problem(walk, history, "history: %s", fault);
+		return false;
+	}
 	kept = rf_history_count(history);
 	oldest = history->added - kept;
 	for (uint64_t i = 0; i < ring->keep; i++) {
 		const struct entry *entry =
 			ring->entries[(oldest + i) % ring->keep];
 
-		if (i >= kept && entry != NULL)
-			return bad(history, name, "an entry in a free place");
-		if (i < kept && (!rf_is_block(entry, sizeof *entry) ||
-					entry->bytes > RF_BLOCK_BYTES_MAX ||
-					!rf_is_block(entry,
-						sizeof *entry + entry->bytes)))
-			return bad(history, name, "not an entry");
+		if (i < kept)
+			walk_entry(walk, entry);
+		else if (entry != NULL)
+			rf_walk_problem(walk, ring,
+				"history: an entry in a free place");
 	}
-	return 0;
+	return rf_walk_problems(walk) == before;
+}
+
+int rf_history_check(const struct rf_history *history, const char *name)
+{
+	struct rf_walk_alone alone;
+
+	return rf_walk_history(rf_walk_alone(&alone, name), history) ? 0
+								     : -EBADMSG;
 }

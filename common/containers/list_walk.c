@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* list_walk.c -- reading a list: by index, step by step, and the check. */
+#include "common/verify/walk_form.h"
 #include "list_form.h"
 #include <errno.h>
 #include <refork/heap.h>
-#include <refork/log.h>
 
 uint64_t rf_list_count(const struct rf_list *list)
 {
@@ -124,52 +124,53 @@ bool rf_list_prev(struct rf_list_at *at, struct rf_item *item)
 
 /* ---- the walker ---- */
 
-static int bad(const struct rf_list *list, const char *name, const char *what)
+static const char *walk_pack(
+	struct rf_walk *walk, const struct rf_tree_slot *slot, void *context)
 {
-	rf_log(RF_LOG_ERROR, "list check: %s at %p: %s", name,
-		(const void *)list, what);
-	return -EBADMSG;
-}
+	uint64_t *pack_bytes = context;
 
-struct walk {
-	const char *name;
-	uint64_t pack_bytes;
-};
-
-static const char *pack_fault(const struct rf_tree_slot *slot, void *context)
-{
-	struct walk *walk = context;
-
-	if (rf_pack_check(slot->to, walk->name) != 0)
-		return "a pack that is none";
+	if (!rf_walk_pack(walk, slot->to))
+		return NULL; /* told */
+	*pack_bytes += rf_walk_usable(walk, slot->to);
 	if (rf_pack_count(slot->to) == 0)
 		return "an empty pack";
 	if (rf_pack_count(slot->to) != slot->weight)
 		return "a pack with another number of items";
-	walk->pack_bytes += rf_usable(slot->to);
 	return NULL;
+}
+
+static const char *walk_big(struct rf_walk *walk, const struct list_big *big)
+{
+	uint64_t pack_bytes = 0;
+
+	if (!rf_walk_block(walk, big, sizeof *big, "list"))
+		return NULL;
+	if (big->tree.kind != RF_TREE_WEIGHED || big->tree.root == NULL)
+		return "its tree is none, or empty";
+	rf_tree_walk(walk, &big->tree, walk_pack, &pack_bytes);
+	return pack_bytes == big->pack_bytes
+		       ? NULL
+		       : "the bytes of its packs do not add up";
+}
+
+bool rf_walk_list(struct rf_walk *walk, const struct rf_list *list)
+{
+	uint64_t before = rf_walk_problems(walk);
+	const char *fault = NULL;
+
+	if (list_is_big(list))
+		fault = walk_big(walk, list_big(list));
+	else if (list->word != 0 && rf_walk_pack(walk, list_pack(list)) &&
+		 rf_pack_count(list_pack(list)) == 0)
+		fault = "an empty pack";
+	if (fault != NULL)
+		rf_walk_problem(walk, list, "list: %s", fault);
+	return rf_walk_problems(walk) == before;
 }
 
 int rf_list_check(const struct rf_list *list, const char *name)
 {
-	const struct list_big *big = list_big(list);
-	struct walk walk = {name, 0};
-	int error;
+	struct rf_walk_alone alone;
 
-	if (list->word == 0)
-		return 0;
-	if (!list_is_big(list)) {
-		error = rf_pack_check(list_pack(list), name);
-		if (error == 0 && rf_pack_count(list_pack(list)) == 0)
-			error = bad(list, name, "an empty pack");
-		return error;
-	}
-	if (!rf_is_block(big, sizeof *big))
-		return bad(list, name, "its block is none");
-	if (big->tree.kind != RF_TREE_WEIGHED || big->tree.root == NULL)
-		return bad(list, name, "its tree is none, or empty");
-	error = rf_tree_check(&big->tree, name, pack_fault, &walk);
-	if (error == 0 && walk.pack_bytes != big->pack_bytes)
-		error = bad(list, name, "the bytes of its packs do not add up");
-	return error;
+	return rf_walk_list(rf_walk_alone(&alone, name), list) ? 0 : -EBADMSG;
 }

@@ -9,6 +9,7 @@
 #include <refork/heap.h>
 #include <refork/string.h>
 #include <refork/tx.h>
+#include <refork/walk.h>
 
 #define TAG 7u
 
@@ -45,6 +46,7 @@ static uint64_t set_brief(uint64_t old, const void *from, size_t bytes)
 		/* All of the old text, also where the new one is shorter. */
 		if (rf_tx_log(brief, sizeof *brief + brief->bytes) != 0)
 			return 0;
+		rf_tx_unlogged(brief, rf_usable(brief)); /* what is behind it */
 	} else {
 		brief = rf_alloc_uninit(sizeof *brief + bytes);
 		if (brief == NULL)
@@ -115,30 +117,44 @@ size_t rf_map_value_memory(uint64_t word)
 	return 0;
 }
 
-const char *rf_map_value_fault(uint64_t word)
+static const char *inline_fault(uint64_t word)
 {
-	const struct rf_string *string = (const struct rf_string *)word;
-	const struct brief *brief = brief_of(word);
 	uint64_t bytes = word >> 3 & 31;
 
-	switch (word & TAG) {
+	if (bytes > INLINE_MAX ||
+		(bytes < INLINE_MAX && word >> (8 + bytes * 8) != 0))
+		return "a value with an impossible length";
+	return NULL;
+}
+
+static const char *brief_fault(struct rf_walk *walk, const struct brief *brief)
+{
+	if (!rf_walk_block(walk, brief, sizeof *brief, "map value"))
+		return NULL; /* told */
+	if (brief->bytes > rf_walk_usable(walk, brief) - sizeof *brief)
+		return "a short text in a shorter block";
+	return NULL;
+}
+
+void rf_map_value_walk(struct rf_walk *walk, const uint64_t *word)
+{
+	const char *fault = NULL;
+
+	switch (*word & TAG) {
 	case STRING:
-		if (!rf_is_block(string, sizeof *string) ||
-			!rf_is_block(string, sizeof *string + string->bytes))
-			return "a value that is not a string";
-		return NULL;
+		rf_walk_string(walk, (const struct rf_string *)*word);
+		break;
 	case INLINE:
-		if (bytes > INLINE_MAX ||
-			(bytes < INLINE_MAX && word >> (8 + bytes * 8) != 0))
-			return "a value with an impossible length";
-		return NULL;
+		fault = inline_fault(*word);
+		break;
 	case NUMBER:
-		return NULL;
+		break;
 	case SHORT:
-		if (!rf_is_block(brief, sizeof *brief) ||
-			!rf_is_block(brief, sizeof *brief + brief->bytes))
-			return "a value that is not a short text";
-		return NULL;
+		fault = brief_fault(walk, brief_of(*word));
+		break;
+	default:
+		fault = "a value of no known kind";
 	}
-	return "a value of no known kind";
+	if (fault != NULL)
+		rf_walk_problem(walk, word, "map: %s", fault);
 }

@@ -24,7 +24,8 @@ uint64_t rf_map_value_set(uint64_t old, const void *from, size_t bytes);
 void rf_map_value_get(uint64_t word, struct rf_item *item);
 void rf_map_value_drop(uint64_t word);
 size_t rf_map_value_memory(uint64_t word);
-/* NULL when it is one, or what is wrong with it. */
-const char *rf_map_value_fault(uint64_t word);
+/* What it leads to; tells what is wrong with it. */
+struct rf_walk;
+void rf_map_value_walk(struct rf_walk *walk, const uint64_t *word);
 
 #endif

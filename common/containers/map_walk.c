@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* map_walk.c -- going through a map: scan, random choice, the check. */
+#include "common/verify/walk_form.h"
+#include "distinct.h"
 #include "map_form.h"
 #include "map_value.h"
 #include <errno.h>
-#include <refork/heap.h>
-#include <refork/log.h>
-
-/* Above, the walker does not look for a field that stands twice. */
-#define COMPARED_MAX 1024u
 
 struct visit {
 	void (*visit)(const struct rf_item *field, const struct rf_item *value,
@@ -89,60 +86,42 @@ bool rf_map_random(const struct rf_map *map, uint64_t random,
 
 /* ---- the walker ---- */
 
-static int bad(const struct rf_map *map, const char *name, const char *what)
-{
-	rf_log(RF_LOG_ERROR, "map check: %s at %p: %s", name, (const void *)map,
-		what);
-	return -EBADMSG;
-}
-
-static int check_pack(const struct rf_map *map, const char *name)
+static void walk_compact(struct rf_walk *walk, const struct rf_map *map)
 {
 	const struct rf_pack *pack = rf_map_pack(map);
-	uint32_t at;
 
-	if (rf_pack_check(pack, name) != 0)
-		return -EBADMSG;
+	if (!rf_walk_pack(walk, pack))
+		return;
 	if (rf_pack_count(pack) == 0 || rf_pack_count(pack) % 2 != 0)
-		return bad(map, name, "not a pack of pairs");
-	if (rf_pack_count(pack) / 2 > COMPARED_MAX)
-		return 0;
-	for (at = rf_pack_first(pack); at != rf_pack_end(pack);) {
-		struct rf_item field;
-		uint32_t next = pair_get(pack, at, &field, NULL);
-
-		if (rf_pack_find(pack, next, field.text.at, field.text.bytes,
-			    2) != rf_pack_end(pack))
-			return bad(map, name, "a field twice");
-		at = next;
-	}
-	return 0;
+		rf_walk_problem(walk, map, "map: not a pack of pairs");
+	else
+		rf_walk_distinct(walk, pack);
 }
 
-static void check_entry(struct rf_dict_entry *entry, void *context)
+static void walk_value(
+	struct rf_walk *walk, const struct rf_dict_entry *entry, void *context)
 {
-	const char **fault = context;
+	(void)context;
+	rf_map_value_walk(walk, &entry->word);
+}
 
-	if (*fault == NULL)
-		*fault = rf_map_value_fault(entry->word);
+bool rf_walk_map(struct rf_walk *walk, const struct rf_map *map)
+{
+	const struct rf_dict *table = rf_map_table(map);
+	uint64_t before = rf_walk_problems(walk);
+
+	if (map->word == 0)
+		return true;
+	if (table == NULL)
+		walk_compact(walk, map);
+	else if (rf_walk_block(walk, table, sizeof *table, "map"))
+		rf_walk_dict(walk, table, walk_value, NULL);
+	return rf_walk_problems(walk) == before;
 }
 
 int rf_map_check(const struct rf_map *map, const char *name)
 {
-	const struct rf_dict *table = rf_map_table(map);
-	const char *fault = NULL;
-	uint64_t cursor = 0;
+	struct rf_walk_alone alone;
 
-	if (map->word == 0)
-		return 0;
-	if (table == NULL)
-		return check_pack(map, name);
-	if (!rf_is_block(table, sizeof *table))
-		return bad(map, name, "its table is not a block");
-	if (rf_dict_check(table, name) != 0)
-		return -EBADMSG;
-	do
-		cursor = rf_dict_scan(table, cursor, check_entry, &fault);
-	while (cursor != 0);
-	return fault == NULL ? 0 : bad(map, name, fault);
+	return rf_walk_map(rf_walk_alone(&alone, name), map) ? 0 : -EBADMSG;
 }

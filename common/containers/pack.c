@@ -190,6 +190,15 @@ static struct rf_pack *rebuild(struct rf_pack *pack, const struct change *how)
 	return fresh;
 }
 
+/* What stands outside of the row means nothing: it may be written over. */
+static void outside_is_free(const struct rf_pack *pack)
+{
+	size_t room = rf_usable(pack) - sizeof *pack;
+
+	rf_tx_unlogged(pack->at, pack->head);
+	rf_tx_unlogged(pack->at + pack->end, room - pack->end);
+}
+
 /* Move the left side, or the right one. */
 static struct rf_pack *in_place(
 	struct rf_pack *pack, const struct change *how, bool right)
@@ -203,6 +212,8 @@ static struct rf_pack *in_place(
 	if (rf_tx_log(pack, sizeof *pack) != 0 ||
 		rf_tx_log(pack->at + from, to - from) != 0)
 		return NULL;
+	if (rf_unlikely(rf_tx_is_compared))
+		outside_is_free(pack);
 	if (delta != 0 && right) {
 		memmove(pack->at + (behind + delta), pack->at + behind,
 			pack->end - behind);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* pack_walk.c -- going through a pack: steps, reading, the check. */
+#include "common/verify/walk_form.h"
 #include "pack_form.h"
 #include "whole.h"
 #include <errno.h>
-#include <refork/heap.h>
-#include <refork/log.h>
 
 uint32_t rf_pack_count(const struct rf_pack *pack)
 {
@@ -79,14 +78,6 @@ void rf_pack_get(const struct rf_pack *pack, uint32_t at, struct rf_item *item)
 
 /* ---- the walker ---- */
 
-static int bad(const struct rf_pack *pack, const char *name, uint32_t at,
-	const char *what)
-{
-	rf_log(RF_LOG_ERROR, "pack check: %s at %p: offset %u: %s", name,
-		(const void *)pack, at, what);
-	return -EBADMSG;
-}
-
 /* Is this the shortest form of that number? */
 static bool is_short(int64_t number, uint32_t size)
 {
@@ -128,39 +119,55 @@ static const char *text_fault(const uint8_t *item, uint32_t room)
 		return "a text that does not end";
 	item += lead + length;
 	if (item[length_bytes] != item[-(int64_t)(lead + length)] ||
-		memcmp(item, item - length - length_bytes, length_bytes) != 0)
+		(length_bytes > 0 &&
+			rf_pack_length(item, length_bytes) != length))
 		return "a text whose ends differ";
 	if (length_bytes > 0 &&
 		length <= (length_bytes == 1	      ? RF_PACK_TEXT_MAX
 				  : length_bytes == 2 ? UINT8_MAX
 						      : 0xffffu))
 		return "a text in a longer form than it needs";
-	if (rf_whole_parse(item - length, length, &number))
+	/* Most texts begin with a letter, or are longer. */
+	if (length > 0 && length <= RF_WHOLE_DIGITS_MAX &&
+		item[-(int64_t)length] <= '9' &&
+		rf_whole_parse(item - length, length, &number))
 		return "a number as a text";
 	return NULL;
 }
 
-int rf_pack_check(const struct rf_pack *pack, const char *name)
+static const char *item_fault(const uint8_t *item, uint32_t room)
 {
+	return rf_pack_is_number(item) ? number_fault(item, room)
+				       : text_fault(item, room);
+}
+
+bool rf_walk_pack(struct rf_walk *walk, const struct rf_pack *pack)
+{
+	const char *fault = NULL;
 	uint32_t count = 0;
 	uint32_t at;
 
-	if (!rf_is_block(pack, sizeof *pack))
-		return bad(pack, name, 0, "not a block");
+	if (!rf_walk_block(walk, pack, sizeof *pack, "pack"))
+		return false;
+	at = pack->head;
 	if (pack->head > pack->end ||
-		pack->end > rf_usable(pack) - sizeof *pack)
-		return bad(pack, name, pack->end, "ends outside of its block");
-	for (at = pack->head; at < pack->end; count++) {
-		const uint8_t *item = pack->at + at;
-		const char *fault = rf_pack_is_number(item)
-					    ? number_fault(item, pack->end - at)
-					    : text_fault(item, pack->end - at);
-
-		if (fault != NULL)
-			return bad(pack, name, at, fault);
-		at += rf_pack_size(item);
+		pack->end > rf_walk_usable(walk, pack) - sizeof *pack)
+		fault = "ends outside of its block";
+	for (; fault == NULL && at < pack->end; count++) {
+		fault = item_fault(pack->at + at, pack->end - at);
+		if (fault == NULL)
+			at += rf_pack_size(pack->at + at);
 	}
-	if (count != pack->count)
-		return bad(pack, name, at, "another number of items");
-	return 0;
+	if (fault == NULL && count != pack->count)
+		fault = "another number of items";
+	if (fault != NULL)
+		rf_walk_problem(walk, pack, "pack: offset %u: %s", at, fault);
+	return fault == NULL;
+}
+
+int rf_pack_check(const struct rf_pack *pack, const char *name)
+{
+	struct rf_walk_alone alone;
+
+	return rf_walk_pack(rf_walk_alone(&alone, name), pack) ? 0 : -EBADMSG;
 }

@@ -118,6 +118,11 @@ static bool move_tail(
 		rf_tx_log(array->at + off,
 			offset_of(array, array->count) - off) != 0)
 		return false;
+	/* What stands behind the numbers means nothing. */
+	if (rf_unlikely(rf_tx_is_compared))
+		rf_tx_unlogged(array->at + offset_of(array, array->count),
+			rf_usable(array) - sizeof *array -
+				offset_of(array, array->count));
 	memmove(array->at + offset_of(array, to),
 		array->at + offset_of(array, from),
 		offset_of(array, array->count - from));

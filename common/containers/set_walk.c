@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* set_walk.c -- going through a set: scan, random choice, the check. */
+#include "common/verify/walk_form.h"
 #include "set_form.h"
 #include "whole.h"
 #include <errno.h>
-#include <refork/heap.h>
-#include <refork/log.h>
 
 struct visit {
 	void (*visit)(const struct rf_item *member, void *context);
@@ -62,40 +61,44 @@ bool rf_set_random(
 
 /* ---- the walker ---- */
 
-static int bad(const struct rf_set *set, const char *name, const char *what)
+static const char *array_fault(
+	struct rf_walk *walk, const struct rf_set_array *array)
 {
-	rf_log(RF_LOG_ERROR, "set check: %s at %p: %s", name, (const void *)set,
-		what);
-	return -EBADMSG;
-}
+	size_t room = rf_walk_usable(walk, array) - sizeof *array;
 
-static int check_array(const struct rf_set *set, const char *name)
-{
-	const struct rf_set_array *array = rf_set_array(set);
-
-	if (!rf_is_block(array, sizeof *array))
-		return bad(set, name, "its array is not a block");
 	if (array->width != 2 && array->width != 4 && array->width != 8)
-		return bad(set, name, "numbers of an impossible width");
-	if (array->count == 0 ||
-		!rf_is_block(array,
-			sizeof *array + (size_t)array->count * array->width))
-		return bad(set, name, "its array does not fit its block");
+		return "numbers of an impossible width";
+	if (array->count == 0 || array->count > room / array->width)
+		return "its array does not fit its block";
 	for (uint32_t i = 1; i < array->count; i++)
 		if (rf_set_number(array, i - 1) >= rf_set_number(array, i))
-			return bad(set, name, "numbers out of order");
-	return 0;
+			return "numbers out of order";
+	return NULL;
+}
+
+bool rf_walk_set(struct rf_walk *walk, const struct rf_set *set)
+{
+	const struct rf_dict *table = rf_set_table(set);
+	const struct rf_set_array *array = rf_set_array(set);
+	uint64_t before = rf_walk_problems(walk);
+	const char *fault = NULL;
+
+	if (set->word == 0)
+		return true;
+	if (table != NULL) {
+		if (rf_walk_block(walk, table, sizeof *table, "set"))
+			rf_walk_dict(walk, table, NULL, NULL);
+	} else if (rf_walk_block(walk, array, sizeof *array, "set array")) {
+		fault = array_fault(walk, array);
+	}
+	if (fault != NULL)
+		rf_walk_problem(walk, set, "set: %s", fault);
+	return rf_walk_problems(walk) == before;
 }
 
 int rf_set_check(const struct rf_set *set, const char *name)
 {
-	const struct rf_dict *table = rf_set_table(set);
+	struct rf_walk_alone alone;
 
-	if (set->word == 0)
-		return 0;
-	if (table == NULL)
-		return check_array(set, name);
-	if (!rf_is_block(table, sizeof *table))
-		return bad(set, name, "its table is not a block");
-	return rf_dict_check(table, name);
+	return rf_walk_set(rf_walk_alone(&alone, name), set) ? 0 : -EBADMSG;
 }

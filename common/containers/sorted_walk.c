@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* sorted_walk.c -- reading an ordered index: by member, by rank, in order, and
  * the check. */
+#include "common/verify/walk_form.h"
+#include "distinct.h"
 #include "sorted_form.h"
 #include <errno.h>
 #include <math.h>
 #include <refork/heap.h>
-#include <refork/log.h>
 
 uint64_t rf_sorted_count(const struct rf_sorted *sorted)
 {
@@ -285,14 +286,6 @@ uint64_t rf_sorted_scan(const struct rf_sorted *sorted, uint64_t cursor,
 
 /* ---- the walker ---- */
 
-static int bad(
-	const struct rf_sorted *sorted, const char *name, const char *what)
-{
-	rf_log(RF_LOG_ERROR, "sorted check: %s at %p: %s", name,
-		(const void *)sorted, what);
-	return -EBADMSG;
-}
-
 /* One member of a pack that is sound itself; `last` stands before it. */
 static const char *pair_fault(
 	const struct rf_pack *pack, uint32_t last, uint32_t at)
@@ -304,12 +297,10 @@ static const char *pair_fault(
 
 	if (!is_score)
 		return "a score that is none";
-	rf_pack_get(pack, at, &item);
-	key.member = item.text;
-	if (sorted_pack_find(pack, item.text.at, item.text.bytes) != at)
-		return "a member twice";
 	if (last == at)
 		return NULL;
+	rf_pack_get(pack, at, &item);
+	key.member = item.text;
 	rf_pack_get(pack, last, &before);
 	if (sorted_compare((struct sorted_key){sorted_pack_score(
 						       pack, last, &is_score),
@@ -319,73 +310,98 @@ static const char *pair_fault(
 	return NULL;
 }
 
-static int check_pack(const struct rf_sorted *sorted, const char *name)
+static const char *walk_compact(
+	struct rf_walk *walk, const struct rf_pack *pack)
 {
-	const struct rf_pack *pack = sorted_pack(sorted);
 	uint32_t at, last;
+	const char *fault = NULL;
 
-	if (rf_pack_check(pack, name) != 0)
-		return -EBADMSG;
+	if (!rf_walk_pack(walk, pack))
+		return NULL; /* told */
 	if (rf_pack_count(pack) == 0 || rf_pack_count(pack) % 2 != 0)
-		return bad(sorted, name, "no pairs");
+		return "no pairs";
+	rf_walk_distinct(walk, pack);
 	last = rf_pack_first(pack);
-	for (at = last; at != rf_pack_end(pack);
+	for (at = last; fault == NULL && at != rf_pack_end(pack);
 		at = sorted_pack_step(pack, at)) {
-		const char *fault = pair_fault(pack, last, at);
-
-		if (fault != NULL)
-			return bad(sorted, name, fault);
+		fault = pair_fault(pack, last, at);
 		last = at;
 	}
-	return 0;
+	return fault;
 }
 
-struct walk {
+struct order {
 	const struct sorted_big *big;
 	const struct rf_tree_slot *last;
 };
 
-static const char *slot_fault(const struct rf_tree_slot *slot, void *context)
+/* The entry is the dict's if the dict finds it. */
+static const char *slot_fault(
+	struct rf_walk *walk, const struct rf_tree_slot *slot, void *context)
 {
-	struct walk *walk = context;
+	struct order *order = context;
 	const struct rf_dict_entry *entry = slot->to;
-	const struct rf_tree_slot *last = walk->last;
+	const struct rf_tree_slot *last = order->last;
 	struct sorted_key key = {.score = slot->score};
 
-	if (!rf_is_block(entry, sizeof *entry) ||
-		!rf_is_block(entry, sizeof *entry + entry->key_bytes))
+	if (!rf_walk_holds(walk, entry, sizeof *entry) ||
+		!rf_walk_holds(walk, entry, sizeof *entry + entry->key_bytes))
 		return "not an entry";
 	if (memcmp(&entry->word, &slot->score, sizeof entry->word) != 0 ||
 		isnan(slot->score))
 		return "an entry with another score";
 	key.member = sorted_member_of(slot);
-	if (rf_dict_find(&walk->big->dict, key.member.at, key.member.bytes) !=
+	if (rf_dict_find(&order->big->dict, key.member.at, key.member.bytes) !=
 		entry)
 		return "an entry of no dict";
 	if (last != NULL && !sorted_is_before(last, &key))
 		return "members out of order";
-	walk->last = slot;
+	order->last = slot;
 	return NULL;
+}
+
+/* A slot of a tree beside a dict in which nothing can be found. */
+static const char *no_fault(
+	struct rf_walk *walk, const struct rf_tree_slot *slot, void *context)
+{
+	(void)walk, (void)slot, (void)context;
+	return NULL;
+}
+
+static const char *walk_big(struct rf_walk *walk, const struct sorted_big *big)
+{
+	struct order order = {.big = big};
+	bool whole;
+
+	if (!rf_walk_block(walk, big, sizeof *big, "sorted"))
+		return NULL; /* told */
+	whole = rf_walk_dict(walk, &big->dict, NULL, NULL);
+	if (big->tree.kind != RF_TREE_KEYED || big->tree.root == NULL)
+		return "its tree is none, or empty";
+	rf_tree_walk(walk, &big->tree, whole ? slot_fault : no_fault, &order);
+	return big->dict.count == big->tree.weight
+		       ? NULL
+		       : "tree and dict are not as many";
+}
+
+bool rf_walk_sorted(struct rf_walk *walk, const struct rf_sorted *sorted)
+{
+	uint64_t before = rf_walk_problems(walk);
+	const char *fault = NULL;
+
+	if (sorted_is_big(sorted))
+		fault = walk_big(walk, sorted_big(sorted));
+	else if (sorted->word != 0)
+		fault = walk_compact(walk, sorted_pack(sorted));
+	if (fault != NULL)
+		rf_walk_problem(walk, sorted, "sorted: %s", fault);
+	return rf_walk_problems(walk) == before;
 }
 
 int rf_sorted_check(const struct rf_sorted *sorted, const char *name)
 {
-	const struct sorted_big *big = sorted_big(sorted);
-	struct walk walk = {.big = big};
-	int error;
+	struct rf_walk_alone alone;
 
-	if (sorted->word == 0)
-		return 0;
-	if (!sorted_is_big(sorted))
-		return check_pack(sorted, name);
-	if (!rf_is_block(big, sizeof *big))
-		return bad(sorted, name, "its block is none");
-	if (big->tree.kind != RF_TREE_KEYED || big->tree.root == NULL)
-		return bad(sorted, name, "its tree is none, or empty");
-	error = rf_dict_check(&big->dict, name);
-	if (error != 0)
-		return error;
-	if (big->dict.count != big->tree.weight)
-		return bad(sorted, name, "tree and dict are not as many");
-	return rf_tree_check(&big->tree, name, slot_fault, &walk);
+	return rf_walk_sorted(rf_walk_alone(&alone, name), sorted) ? 0
+								   : -EBADMSG;
 }

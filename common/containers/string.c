@@ -9,9 +9,9 @@
  * need no log. So what leaves the text is logged: a later call of the same
  * transaction writes there without looking.
  */
+#include "common/verify/walk_form.h"
 #include <errno.h>
 #include <refork/heap.h>
-#include <refork/log.h>
 #include <refork/string.h>
 #include <refork/tx.h>
 #include <string.h>
@@ -29,6 +29,14 @@ static inline size_t smaller(size_t a, size_t b)
 size_t rf_string_room(const struct rf_string *string)
 {
 	return smaller(rf_usable(string) - sizeof *string, RF_STRING_BYTES_MAX);
+}
+
+/* What stands behind the text means nothing: it may be written over. */
+static inline void behind_is_free(const struct rf_string *string)
+{
+	if (rf_unlikely(rf_tx_is_compared))
+		rf_tx_unlogged(string->text + string->bytes,
+			rf_usable(string) - sizeof *string - string->bytes);
 }
 
 static inline bool is_too_long(size_t bytes)
@@ -69,6 +77,7 @@ struct rf_string *rf_string_set(
 		/* All of the old text, also where the new one is shorter. */
 		if (rf_tx_log(string, sizeof *string + string->bytes) != 0)
 			return NULL;
+		behind_is_free(string);
 	} else {
 		string = make(string, bytes);
 		if (string == NULL)
@@ -122,6 +131,8 @@ struct rf_string *rf_string_write(
 	} else if (rf_tx_log(string, sizeof *string) != 0 ||
 		   rf_tx_log(string->text + off, lost) != 0) {
 		return NULL;
+	} else {
+		behind_is_free(string);
 	}
 	if (off > had)
 		memset(string->text + had, 0, off - had);
@@ -150,17 +161,21 @@ struct rf_string *rf_string_cut(struct rf_string *string, size_t bytes)
 	return string;
 }
 
+bool rf_walk_string(struct rf_walk *walk, const struct rf_string *string)
+{
+	if (!rf_walk_block(walk, string, sizeof *string, "string"))
+		return false;
+	if (string->bytes <= rf_walk_usable(walk, string) - sizeof *string)
+		return true;
+	rf_walk_problem(walk, string, "a string of %u bytes in a shorter block",
+		string->bytes);
+	return false;
+}
+
 int rf_string_check(const struct rf_string *string, const char *name)
 {
-	const char *fault = NULL;
+	struct rf_walk_alone alone;
 
-	if (!rf_is_block(string, sizeof *string))
-		fault = "not a block";
-	else if (string->bytes > rf_string_room(string))
-		fault = "longer than its block";
-	if (fault == NULL)
-		return 0;
-	rf_log(RF_LOG_ERROR, "string check: %s at %p: %s", name,
-		(const void *)string, fault);
-	return -EBADMSG;
+	return rf_walk_string(rf_walk_alone(&alone, name), string) ? 0
+								   : -EBADMSG;
 }

@@ -31,9 +31,9 @@
  * Source. Varghese & Lauck, "Hashed and hierarchical timing wheels", SOSP
  * 1987, scheme 7.
  */
+#include "common/verify/walk_form.h"
 #include <errno.h>
 #include <refork/heap.h>
-#include <refork/log.h>
 #include <refork/timers.h>
 #include <refork/tx.h>
 
@@ -359,14 +359,6 @@ int64_t rf_timers_average_ms(const struct rf_timers *timers, int64_t now_ms)
 
 /* ---- the walker ---- */
 
-static int bad(
-	const struct rf_timers *timers, const char *name, const char *what)
-{
-	rf_log(RF_LOG_ERROR, "timers check: %s at %p: %s", name,
-		(const void *)timers, what);
-	return -EBADMSG;
-}
-
 /* W1 */
 static bool hangs_well(const struct rf_timers_wheel *wheel, uint32_t list,
 	const struct rf_timer *timer)
@@ -383,56 +375,102 @@ static bool hangs_well(const struct rf_timers_wheel *wheel, uint32_t list,
 	return list == list_at_next(wheel, level);
 }
 
-static int check_list(const struct rf_timers *timers, uint32_t list,
-	bool (*is_timer)(const struct rf_timer *timer), const char *name,
-	struct rf_timers *seen)
+struct walk {
+	struct rf_walk *to;
+	const struct rf_timers *timers;
+	bool (*is_timer)(struct rf_walk *walk, const struct rf_timer *timer,
+		void *context);
+	void *context;
+	uint64_t count, sum_ms;
+};
+
+static void bad(const struct walk *walk, const void *at, const char *what)
 {
-	const struct rf_timers_wheel *wheel = timers->wheel;
+	rf_walk_problem(walk->to, at, "timers at %p: %s",
+		(const void *)walk->timers, what);
+}
+
+/* A timer knows what points to it, so no list comes to one twice. */
+static void walk_list(struct walk *walk, uint32_t list)
+{
+	const struct rf_timers_wheel *wheel = walk->timers->wheel;
 	struct rf_timer *const *link = &wheel->lists[list];
 
 	if (is_filled(wheel, list) != (*link != NULL))
-		return bad(timers, name, "a list and its bit disagree");
+		bad(walk, wheel, "a list and its bit disagree");
 	for (; *link != NULL; link = &(*link)->next) {
 		const struct rf_timer *timer = *link;
 
-		if (!is_timer(timer))
-			return bad(timers, name, "not a timer");
-		if (++seen->count > timers->count)
-			return bad(timers, name, "more timers than counted");
-		seen->sum_ms += (uint64_t)timer->at_ms;
-		if (timer->link != link)
-			return bad(timers, name,
+		if (!walk->is_timer(walk->to, timer, walk->context)) {
+			bad(walk, timer, "not a timer");
+			return;
+		}
+		if (timer->link != link) {
+			bad(walk, timer,
 				"a timer does not know what points to it");
+			return;
+		}
+		walk->count++;
+		walk->sum_ms += (uint64_t)timer->at_ms;
 		if (!hangs_well(wheel, list, timer))
-			return bad(timers, name, "a timer in a wrong list");
+			bad(walk, timer, "a timer in a wrong list");
 	}
-	return 0;
+}
+
+static void walk_wheel(struct walk *walk)
+{
+	const struct rf_timers *timers = walk->timers;
+	const struct rf_timers_wheel *wheel = timers->wheel;
+
+	if (wheel->cur_ms > INT64_MAX || wheel->filled[WORDS - 1] >> LISTS % 64)
+		bad(walk, wheel, "the wheel is damaged");
+	for (uint32_t i = 0; i < LISTS; i++)
+		walk_list(walk, i);
+	if (walk->count != timers->count)
+		bad(walk, timers, "not as many timers as counted");
+	if (walk->sum_ms != timers->sum_ms)
+		bad(walk, timers, "a wrong sum of what is due when");
+}
+
+bool rf_walk_timers(struct rf_walk *walk, const struct rf_timers *timers,
+	bool (*is_timer)(struct rf_walk *walk, const struct rf_timer *timer,
+		void *context),
+	void *context)
+{
+	uint64_t before = rf_walk_problems(walk);
+	struct walk own = {walk, timers, is_timer, context, 0, 0};
+
+	if (timers->wheel != NULL) {
+		if (rf_walk_block(walk, timers->wheel, sizeof *timers->wheel,
+			    "timer wheel"))
+			walk_wheel(&own);
+	} else if (timers->count != 0 || timers->sum_ms != 0) {
+		bad(&own, timers, "timers without a wheel");
+	}
+	return rf_walk_problems(walk) == before;
+}
+
+struct owner {
+	bool (*is_timer)(const struct rf_timer *timer);
+};
+
+static bool ask_owner(
+	struct rf_walk *walk, const struct rf_timer *timer, void *context)
+{
+	const struct owner *owner = context;
+
+	(void)walk;
+	return owner->is_timer(timer);
 }
 
 int rf_timers_check(const struct rf_timers *timers,
 	bool (*is_timer)(const struct rf_timer *timer), const char *name)
 {
-	const struct rf_timers_wheel *wheel = timers->wheel;
-	struct rf_timers seen = {.count = 0};
-	int error = 0;
+	struct owner owner = {is_timer};
+	struct rf_walk_alone alone;
 
-	if (wheel == NULL)
-		return timers->count == 0 && timers->sum_ms == 0
-			       ? 0
-			       : bad(timers, name, "timers without a wheel");
-	if (!rf_is_block(wheel, sizeof *wheel))
-		return bad(timers, name, "the wheel is not a block");
-	/* What is counted up to must be a number that ends. */
-	if (timers->count > rf_heap_used() / sizeof(struct rf_timer))
-		return bad(timers, name,
-			"more are counted than the heap has room for");
-	if (wheel->cur_ms > INT64_MAX || wheel->filled[WORDS - 1] >> LISTS % 64)
-		return bad(timers, name, "the wheel is damaged");
-	for (uint32_t i = 0; error == 0 && i < LISTS; i++)
-		error = check_list(timers, i, is_timer, name, &seen);
-	if (error == 0 && seen.count != timers->count)
-		error = bad(timers, name, "fewer timers than counted");
-	if (error == 0 && seen.sum_ms != timers->sum_ms)
-		error = bad(timers, name, "a wrong sum of what is due when");
-	return error;
+	return rf_walk_timers(
+		       rf_walk_alone(&alone, name), timers, ask_owner, &owner)
+		       ? 0
+		       : -EBADMSG;
 }

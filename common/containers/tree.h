@@ -81,11 +81,12 @@ void rf_tree_exchange(
 void rf_tree_remove(
 	struct rf_tree *tree, struct rf_place *place, uint32_t count);
 
-/* Walk everything; `item` looks at what hangs in a slot, after the nodes above
- * it were found sound, and returns what is wrong, or NULL. 0 or -EBADMSG after
- * rf_log. */
-int rf_tree_check(const struct rf_tree *tree, const char *name,
-	const char *(*item)(const struct rf_tree_slot *slot, void *context),
+/* Walk everything (walk.h); `item` looks at what hangs in a slot, after the
+ * nodes above it were found sound, and returns what is wrong, or NULL. */
+struct rf_walk;
+void rf_tree_walk(struct rf_walk *walk, const struct rf_tree *tree,
+	const char *(*item)(struct rf_walk *walk,
+		const struct rf_tree_slot *slot, void *context),
 	void *context);
 
 static inline uint32_t rf_tree_leaf_rest(const struct rf_place *place)

@@ -2,9 +2,7 @@
 /* tree_walk.c -- going through a tree: by rank, by key, step by step, and the
  * check. */
 #include "tree.h"
-#include <errno.h>
-#include <refork/heap.h>
-#include <refork/log.h>
+#include <refork/walk.h>
 #include <string.h>
 
 size_t rf_tree_memory(const struct rf_tree *tree)
@@ -145,37 +143,37 @@ bool rf_tree_step_back(struct rf_place *place)
 	return true;
 }
 
-/* ---- the walker ---- */
+/* ---- the walker ----
+ *
+ * Levels go down by one from node to child, so it is never deeper than the
+ * root says. Where no block is marked, branches may have grown together: there
+ * are no more nodes than the heap has room for. */
 
 struct walk {
+	struct rf_walk *to;
 	const struct rf_tree *tree;
-	const char *name;
-	const char *(*item)(const struct rf_tree_slot *slot, void *context);
+	const char *(*item)(struct rf_walk *walk,
+		const struct rf_tree_slot *slot, void *context);
 	void *context;
-	uint64_t nodes;
+	uint64_t nodes, most;
 };
 
-static int bad(const struct walk *walk, const void *at, const char *what)
+static bool bad(const struct walk *walk, const void *at, const char *what)
 {
-	rf_log(RF_LOG_ERROR, "tree check: %s at %p: node %p: %s", walk->name,
-		(const void *)walk->tree, at, what);
-	return -EBADMSG;
+	rf_walk_problem(
+		walk->to, at, "tree at %p: %s", (const void *)walk->tree, what);
+	return false;
 }
 
-static const char *node_fault(struct walk *walk,
+static const char *node_fault(const struct walk *walk,
 	const struct rf_tree_node *node, uint32_t level, bool is_root)
 {
-	const struct rf_tree *tree = walk->tree;
-	bool pairs = level > 0 && tree->kind == RF_TREE_KEYED;
+	bool pairs = level > 0 && walk->tree->kind == RF_TREE_KEYED;
 
-	if (!rf_is_block(node, RF_TREE_NODE_BYTES))
-		return "not a node";
-	if (++walk->nodes > tree->node_count)
-		return "more nodes than counted";
 	if (node->level != level || node->stride != (pairs ? 2 : 1))
 		return "not a node of its level";
 	if (node->used == 0 || node->used > rf_tree_capacity(node))
-		return "holds no such number of slots";
+		return "a node that holds no such number of slots";
 	if (is_root && level > 0 && node->used < 2)
 		return "a root with one child";
 	return NULL;
@@ -186,71 +184,80 @@ static bool is_same(struct rf_tree_slot a, struct rf_tree_slot b)
 	return memcmp(&a, &b, sizeof a) == 0;
 }
 
-static int check_node(struct walk *walk, struct rf_tree_node *node,
+static bool walk_node(struct walk *walk, struct rf_tree_node *node,
 	uint32_t level, uint64_t *weight);
 
 /* One slot of a node that is sound itself, and all below. */
-static int check_slot(
+static void walk_slot(
 	struct walk *walk, struct rf_tree_node *node, struct rf_tree_slot *slot)
 {
 	uint64_t below;
-	int error;
 
 	if (node->level == 0) {
-		const char *fault = walk->item(slot, walk->context);
+		const char *fault = walk->item(walk->to, slot, walk->context);
 
-		return fault != NULL ? bad(walk, node, fault) : 0;
+		if (fault != NULL)
+			bad(walk, node, fault);
+		return;
 	}
-	error = check_node(walk, slot->to, node->level - 1u, &below);
-	if (error != 0)
-		return error;
+	if (!walk_node(walk, slot->to, node->level - 1u, &below))
+		return;
 	if (slot->weight != below)
-		return bad(walk, node, "a child with another weight");
+		bad(walk, node, "a child with another weight");
 	if (node->stride == 2 && !is_same(slot[1], rf_tree_first(slot->to)))
-		return bad(walk, node, "a child with another first slot");
-	return 0;
+		bad(walk, node, "a child with another first slot");
 }
 
-static int check_node(struct walk *walk, struct rf_tree_node *node,
+/* True: the node can be read, and *weight is what its slots say. */
+static bool walk_node(struct walk *walk, struct rf_tree_node *node,
 	uint32_t level, uint64_t *weight)
 {
-	const char *fault =
-		node_fault(walk, node, level, node == walk->tree->root);
-	uint64_t sum = 0;
-	int error = 0;
+	const char *fault;
 
+	*weight = 0;
+	if (walk->nodes > walk->most ||
+		!rf_walk_block(walk->to, node, RF_TREE_NODE_BYTES, "tree node"))
+		return false;
+	if (++walk->nodes > walk->most)
+		return bad(walk, node, "more nodes than there can be");
+	fault = node_fault(walk, node, level, node == walk->tree->root);
 	if (fault != NULL)
 		return bad(walk, node, fault);
-	for (uint32_t i = 0; error == 0 && i < node->used; i++) {
+	for (uint32_t i = 0; i < node->used; i++)
+		rf_walk_prefetch(walk->to, rf_tree_at(node, i)->to);
+	for (uint32_t i = 0; i < node->used; i++) {
 		struct rf_tree_slot *slot = rf_tree_at(node, i);
 
-		error = check_slot(walk, node, slot);
-		sum += rf_tree_weight(walk->tree, level, slot);
+		walk_slot(walk, node, slot);
+		*weight += rf_tree_weight(walk->tree, level, slot);
 	}
-	*weight = sum;
-	return error;
+	return true;
 }
 
-int rf_tree_check(const struct rf_tree *tree, const char *name,
-	const char *(*item)(const struct rf_tree_slot *slot, void *context),
+void rf_tree_walk(struct rf_walk *to, const struct rf_tree *tree,
+	const char *(*item)(struct rf_walk *walk,
+		const struct rf_tree_slot *slot, void *context),
 	void *context)
 {
-	struct walk walk = {tree, name, item, context, 0};
+	struct walk walk = {to, tree, item, context, 0, 0};
 	struct rf_tree_node *root = tree->root;
 	uint64_t weight = 0;
-	int error = 0;
 
-	if (tree->kind > RF_TREE_KEYED)
-		return bad(&walk, tree, "neither weighed nor keyed");
-	if (root != NULL) {
-		if (!rf_is_block(root, RF_TREE_NODE_BYTES) ||
-			root->level >= RF_PLACE_LEVELS)
-			return bad(&walk, root, "not a root");
-		error = check_node(&walk, root, root->level, &weight);
+	walk.most = rf_walk_bytes_max(to) / RF_TREE_NODE_BYTES;
+	if (tree->kind > RF_TREE_KEYED) {
+		bad(&walk, tree, "neither weighed nor keyed");
+		return;
 	}
-	if (error == 0 && weight != tree->weight)
-		error = bad(&walk, root, "the weights do not add up");
-	if (error == 0 && walk.nodes != tree->node_count)
-		error = bad(&walk, root, "fewer nodes than counted");
-	return error;
+	if (root != NULL) {
+		if (!rf_walk_holds(to, root, RF_TREE_NODE_BYTES) ||
+			root->level >= RF_PLACE_LEVELS) {
+			bad(&walk, root, "not a root");
+			return;
+		}
+		walk_node(&walk, root, root->level, &weight);
+	}
+	if (weight != tree->weight)
+		bad(&walk, tree, "the weights do not add up");
+	if (walk.nodes != tree->node_count)
+		bad(&walk, tree, "not as many nodes as counted");
 }

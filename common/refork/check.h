@@ -3,7 +3,13 @@
 #ifndef REFORK_CHECK_H
 #define REFORK_CHECK_H
 
+#ifdef __cplusplus
+#define RF_API extern "C" __attribute__((visibility("default")))
+#define _Static_assert static_assert
+#define _Noreturn __attribute__((noreturn))
+#else
 #define RF_API __attribute__((visibility("default")))
+#endif
 
 #define rf_likely(x)   __builtin_expect(!!(x), 1)
 #define rf_unlikely(x) __builtin_expect(!!(x), 0)

@@ -27,6 +27,19 @@ RF_API bool rf_tx_is_open(void);
  * Cost        ~5 ns for up to 64 bytes */
 RF_API int rf_tx_log(const void *at, size_t bytes);
 
+/* arena.undo_check is looking; the framework's. */
+RF_API extern bool rf_tx_is_compared;
+RF_API void rf_tx_compare_not(const void *at, size_t bytes);
+
+/* Say that this memory is changed in this transaction without being logged, and
+ * that this is meant: a counter, a time of last use. A roll back leaves it as
+ * it is. Needed for arena.undo_check only; costs a branch. */
+static inline void rf_tx_unlogged(const void *at, size_t bytes)
+{
+	if (rf_unlikely(rf_tx_is_compared))
+		rf_tx_compare_not(at, bytes);
+}
+
 /* rf_tx_log, then copy. Does nothing once an error has stuck. */
 static inline void rf_tx_write(void *at, const void *from, size_t bytes)
 {

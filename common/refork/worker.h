@@ -17,10 +17,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RF_WORKER_MAGIC	 UINT32_C(0x72664b57)
-#define RF_WORKER_ABI	 2
-#define RF_WORKER_SYMBOL "refork_worker"
-#define RF_AHEAD_MAX	 8
+#define RF_WORKER_MAGIC	  UINT32_C(0x72664b57)
+#define RF_WORKER_ABI	  3
+#define RF_WORKER_ABI_MIN 2 /* older ones, without `walk`, are loaded, too */
+#define RF_WORKER_SYMBOL  "refork_worker"
+#define RF_AHEAD_MAX	  8
+
+struct rf_walk;
 
 /* A client connection, as the business side knows it. Lives in the arena; its
  * place is another one's after `closed`, so keep the id, not the pointer. */
@@ -83,11 +86,10 @@ struct rf_worker {
 
 	/* In each new business child, after recovery, before it serves:
 	 * threads, descriptors, caches. Clients are waiting, also when a
-	 * standby takes over. The arena is read-only here, and never to be
-	 * touched by any thread but the caller: the process may have lost it
-	 * to its successor while they still run. With threads of its own a
-	 * process keeps the arena until it is dead and has dumped its core;
-	 * without, its successor need not wait for that. */
+	 * standby takes over. The arena is read-only here. Other threads may
+	 * write what an rf_lock guards, and begin no transaction (lock.h). With
+	 * threads of its own a process keeps the arena until it is dead and has
+	 * dumped its core; without, its successor need not wait for that. */
 	int (*start)(const struct rf_env *env);
 
 	/* (tx) One request, one reply. An error stuck to the transaction
@@ -128,6 +130,13 @@ struct rf_worker {
 	 * Undo what earlier requests of the connection had prepared for it.
 	 * Should this kill or fail as well, it is left out. */
 	void (*skipped)(const struct rf_request *req);
+
+	/* Name every block that the state reaches, and check it on the way
+	 * (walk.h): for `reforkctl arena verify`, which calls this instead of
+	 * `verify` and finds what has leaked. In a process of its own, where
+	 * neither `build` nor `start` has run: the roots are those of
+	 * rf_walk_slot(), the arena can only be read. */
+	void (*walk)(struct rf_walk *walk);
 };
 
 /* ---- connections; in hooks marked (tx) only ---- */

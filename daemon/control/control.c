@@ -29,7 +29,6 @@
 #define CLIENT_COUNT_MAX 16
 #define ASK_DEADLINE_S	 3.
 #define SEND_DEADLINE_S	 10.
-#define POLL_PAUSE_S	 .01
 #define ACCEPT_PAUSE_S	 1.
 
 struct client {
@@ -140,10 +139,12 @@ static void wait_for_answer(struct client *c)
 {
 	c->waits = true;
 	set_deadline(c, c->call.verb->deadline_s);
-	if (c->call.verb->polled)
-		ev_timer_start(c->control->loop, &c->poll);
-	else
+	if (!c->call.verb->poll_ms) {
 		c->awaited = true;
+		return;
+	}
+	c->poll.repeat = c->call.verb->poll_ms / 1000.;
+	ev_timer_again(c->control->loop, &c->poll);
 }
 
 static void on_done(void *arg, const struct family_outcome *outcome)
@@ -291,7 +292,7 @@ static void client_open(struct control *control, struct client *c, int fd)
 	c->call.done = (struct family_done){.call = on_done, .arg = c};
 	ev_io_init(&c->io, on_client, fd, EV_READ);
 	ev_timer_init(&c->deadline, on_deadline, ASK_DEADLINE_S, 0.);
-	ev_timer_init(&c->poll, on_poll, POLL_PAUSE_S, POLL_PAUSE_S);
+	ev_init(&c->poll, on_poll);
 	c->io.data = c->deadline.data = c->poll.data = c;
 	ev_io_start(control->loop, &c->io);
 	ev_timer_start(control->loop, &c->deadline);

@@ -155,14 +155,16 @@ static void probe_aside(const struct verb_call *call, struct machine_finding *f)
 {
 	const struct service *s = call->host->service;
 	int count = aside_count(s);
+	char file[PLACE_BYTES];
 
 	note(f, "%d arenas were set aside by cold starts", count);
 	judge(f, count, MACHINE_ADVICE, "");
-	if (count)
+	if (count && place_file(&s->arena, file))
 		snprintf(f->fix, sizeof(f->fix),
-			"ls " SEGMENT_DIR "%s.aside-*; to use one: stop, mv it "
-			"to " SEGMENT_DIR "%s, start; else rm them",
-			s->arena.name, s->arena.name);
+			"`reforkctl arena list`; to use one: stop, mv "
+			"%.120s.aside-... %.120s, start; else `reforkctl arena "
+			"release` it",
+			file, file);
 }
 
 static void probe_quarantine(

@@ -6,8 +6,8 @@
  */
 #include "orders.h"
 
+#include "daemon/figures.h"
 #include "daemon/json.h"
-#include "figures.h"
 
 #include <errno.h>
 #include <inttypes.h>

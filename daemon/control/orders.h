@@ -15,6 +15,16 @@ bool verb_id(const struct verb_call *call, uint64_t *id);
 /* doctor.c */
 enum verb_result order_doctor(struct verb_call *call);
 
+/* arena.c */
+enum verb_result order_arena_where(struct verb_call *call);
+enum verb_result order_arena_hold(struct verb_call *call);
+enum verb_result order_arena_held(
+	struct verb_call *call, const struct family_outcome *outcome);
+enum verb_result order_arena_go(struct verb_call *call);
+enum verb_result order_arena_gone(
+	struct verb_call *call, const struct family_outcome *outcome);
+enum verb_result order_arena_verified(struct verb_call *call);
+
 /* quarantined.c */
 enum verb_result order_quarantine_list(struct verb_call *call);
 enum verb_result order_quarantine_show(struct verb_call *call);
@@ -34,6 +44,14 @@ enum verb_result order_upgraded(
 	struct verb_call *call, const struct family_outcome *outcome);
 enum verb_result order_rollback(struct verb_call *call);
 enum verb_result order_rolled_back(
+	struct verb_call *call, const struct family_outcome *outcome);
+
+/* checkpoint.c */
+enum verb_result order_checkpoint_prepare(struct verb_call *call);
+enum verb_result order_checkpoint_prepared(
+	struct verb_call *call, const struct family_outcome *outcome);
+enum verb_result order_checkpoint_end(struct verb_call *call);
+enum verb_result order_checkpoint_ended(
 	struct verb_call *call, const struct family_outcome *outcome);
 
 #endif

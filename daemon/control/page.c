@@ -7,11 +7,11 @@
  */
 #include "report.h"
 
+#include "daemon/figures.h"
 #include "daemon/records/crash_words.h"
 #include "daemon/records/quarantine.h"
 #include "daemon/records/ring.h"
 #include "facts.h"
-#include "figures.h"
 
 #include <inttypes.h>
 
@@ -92,10 +92,25 @@ static void listen_lines(const struct report *r, FILE *out)
 		fprintf(out, "  listen    %s\n", r->service->listeners[i].name);
 }
 
+static void put_verified(FILE *out, const struct rf_status_supervisor *st)
+{
+	int64_t ago_ms = rf_now_ms() - st->verified_at_ms;
+
+	if (!st->verified_at_ms)
+		return;
+	fputs(", last verified ", out);
+	put_duration(out, ago_ms > 0 ? (uint64_t)ago_ms / 1000 : 0);
+	fputs(" ago", out);
+	if (st->verify_problems)
+		fprintf(out, ": %" PRIu64 " problem%s", st->verify_problems,
+			st->verify_problems == 1 ? "" : "s");
+}
+
 static void arena_line(const struct report *r, FILE *out)
 {
 	const struct service *s = r->service;
 	const struct rf_status_business *b = &s->status->business;
+	char name[PLACE_BYTES];
 
 	fputs("  arena     ", out);
 	put_bytes(out, rf_status_get(b->arena_used_bytes));
@@ -103,8 +118,10 @@ static void arena_line(const struct report *r, FILE *out)
 	put_bytes(out, rf_status_get(b->arena_size_bytes));
 	fputs(" of ", out);
 	put_bytes(out, s->conf->arena.max_bytes);
-	fprintf(out, " backed, at %#" PRIx64 ", %s %s\n", RF_ARENA_BASE,
-		report_backend_name(s), s->arena.name);
+	fprintf(out, " backed, at %#" PRIx64 ", %s %s", RF_ARENA_BASE,
+		report_backend_name(s), report_arena_name(s, name));
+	put_verified(out, &s->status->supervisor);
+	putc('\n', out);
 }
 
 static void aside_line(const struct report *r, FILE *out)

@@ -11,12 +11,15 @@
 
 const char *report_backend_name(const struct service *s)
 {
-	static const char *const names[RF_BACKEND_COUNT] = {
-		[RF_BACKEND_POSIX] = "posix",
-		[RF_BACKEND_MEMFD] = "memfd",
-	};
+	return place_backends[s->arena.backend];
+}
 
-	return names[s->arena.backend];
+const char *report_arena_name(const struct service *s, char text[PLACE_BYTES])
+{
+	return s->arena.backend == RF_BACKEND_SYSV ||
+			       s->arena.backend == RF_BACKEND_FILE
+		       ? place_name(&s->arena, text)
+		       : s->arena.name;
 }
 
 static void listen_names(const struct service *s, char *out, size_t bytes)
@@ -33,7 +36,7 @@ static void json_texts(const struct report *r, FILE *out)
 {
 	const struct service *s = r->service;
 	const char *conf_path = s->options->conf_path;
-	char listen[2048];
+	char listen[2048], name[PLACE_BYTES];
 
 	listen_names(s, listen, sizeof(listen));
 	json_text(out, "state", r->state);
@@ -45,7 +48,7 @@ static void json_texts(const struct report *r, FILE *out)
 	json_text(out, "conf_path", conf_path ? conf_path : "");
 	json_text(out, "listen", listen);
 	json_text(out, "arena_backend", report_backend_name(s));
-	json_text(out, "arena_name", s->arena.name);
+	json_text(out, "arena_name", report_arena_name(s, name));
 	json_text(out, "last_crash", r->last_end ? r->last_end : "");
 }
 

@@ -33,5 +33,7 @@ void report_page(const struct report *r, enum report_format f, FILE *out);
 void report_json(const struct report *r, FILE *out);
 
 const char *report_backend_name(const struct service *s);
+/* "/refork-kv", a key, a path. */
+const char *report_arena_name(const struct service *s, char text[PLACE_BYTES]);
 
 #endif

@@ -122,6 +122,7 @@ static enum verb_result crash_show(struct verb_call *call)
 /* Longer than the daemon's own deadlines for what it waits for there. */
 #define RENEW_DEADLINE_S   3700
 #define RELEASE_DEADLINE_S 60
+#define HOLD_DEADLINE_S	   10
 
 static const struct verb verbs[] = {
 	{"status", 0, 0, .run = status},
@@ -136,8 +137,15 @@ static const struct verb verbs[] = {
 	{"quarantine-show", 1, 1, .run = order_quarantine_show},
 	{"quarantine-drop", 1, 1, .run = order_quarantine_drop},
 	{"quarantine-release", 1, 1, .run = order_quarantine_release,
-		.finish = order_quarantine_released, .polled = true,
+		.finish = order_quarantine_released, .poll_ms = 10,
 		.deadline_s = RELEASE_DEADLINE_S},
+	{"arena-where", 0, 0, .run = order_arena_where},
+	{"arena-hold", 1, 1, .run = order_arena_hold,
+		.finish = order_arena_held, .poll_ms = 1,
+		.deadline_s = HOLD_DEADLINE_S},
+	{"arena-go", 1, 1, .run = order_arena_go, .finish = order_arena_gone,
+		.poll_ms = 1, .deadline_s = HOLD_DEADLINE_S},
+	{"arena-verified", 1, 1, .run = order_arena_verified},
 	{"config-show", 0, 0, .run = config_show},
 	{"reload", 0, 0, .run = order_reload},
 	{"restart", 0, 2, .run = order_restart, .finish = order_restarted,
@@ -147,6 +155,12 @@ static const struct verb verbs[] = {
 	{"rollback", 0, 0, .run = order_rollback, .finish = order_rolled_back,
 		.deadline_s = RENEW_DEADLINE_S},
 	{"resume", 0, 0, .run = order_resume},
+	{"checkpoint-prepare", 0, 0, .run = order_checkpoint_prepare,
+		.finish = order_checkpoint_prepared, .poll_ms = 10,
+		.deadline_s = HOLD_DEADLINE_S},
+	{"checkpoint-end", 0, 0, .run = order_checkpoint_end,
+		.finish = order_checkpoint_ended,
+		.deadline_s = RENEW_DEADLINE_S},
 	{"shutdown", 0, 0, .run = shutdown_now, .stops = true},
 };
 

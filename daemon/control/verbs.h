@@ -61,10 +61,11 @@ struct verb {
 	int args_min, args_max;
 	enum verb_result (*run)(struct verb_call *call);
 	/* After VERB_LATER. `outcome`: what `done` was called with; NULL: it
-	 * was not, look for yourself; called every few milliseconds. */
+	 * was not, look for yourself. */
 	enum verb_result (*finish)(
 		struct verb_call *call, const struct family_outcome *outcome);
-	bool polled;	     /* finish() is called without an outcome, too */
+	/* So often is finish() called without an outcome; 0: never. */
+	unsigned poll_ms;
 	bool stops;	     /* the connection ends with the daemon */
 	unsigned deadline_s; /* for VERB_LATER */
 };

@@ -4,7 +4,7 @@
  * The worker and the machine are for `reforkd --check`.
  */
 #include "ask.h"
-#include "flat.h"
+#include "common/flat.h"
 
 #include "conf/conf.h"
 #include "daemon/json.h"
@@ -24,7 +24,7 @@ static bool ask_path(struct ctl *ctl, const struct command *command, char *path,
 		*code = ask_failed(ctl, command->name, rc);
 		return false;
 	}
-	flat_text(ctl->answer, "conf_path", path, bytes);
+	rf_flat_text(ctl->answer, "conf_path", path, bytes);
 	if (*path)
 		return true;
 	*code = ctl_refuse(command, "the daemon runs without a file");

@@ -24,7 +24,8 @@ struct ctl {
 	const char *runtime_dir; /* of this user's daemons */
 	bool json, now, wait;
 	const char *wait_for;
-	int64_t timeout_ms; /* -1: none given */
+	const char *offline, *block; /* of `arena` */
+	int64_t timeout_ms;	     /* -1: none given */
 	int64_t every_ms;
 	char **arguments; /* of the command */
 	int argument_count;
@@ -83,6 +84,9 @@ enum ctl_exit ctl_refuse(const struct command *command, const char *why);
  * what may be meant. */
 enum ctl_exit ctl_unknown(const char *word);
 
+/* Letters to add, drop or change; long words are as far as can be. */
+size_t ctl_distance(const char *a, const char *b);
+
 enum ctl_exit ctl_help(const struct command *one); /* NULL: of all */
 
 /* The commands (commands.c, wait.c, check.c, doctor.c, ...). */
@@ -90,6 +94,11 @@ enum ctl_exit run_wait(struct ctl *ctl, const struct command *command);
 enum ctl_exit run_check(struct ctl *ctl, const struct command *command);
 enum ctl_exit run_doctor(struct ctl *ctl, const struct command *command);
 enum ctl_exit run_top(struct ctl *ctl, const struct command *command);
+enum ctl_exit run_arena_stat(struct ctl *ctl, const struct command *command);
+enum ctl_exit run_arena_verify(struct ctl *ctl, const struct command *command);
+enum ctl_exit run_arena_dump(struct ctl *ctl, const struct command *command);
+enum ctl_exit run_arena_list(struct ctl *ctl, const struct command *command);
+enum ctl_exit run_arena_release(struct ctl *ctl, const struct command *command);
 enum ctl_exit run_completion(struct ctl *ctl, const struct command *command);
 
 #endif

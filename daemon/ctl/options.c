@@ -19,6 +19,8 @@ const struct ctl_option ctl_options[] = {
 	{'f', "for", "WHAT", false, "ready (default) or generation=N"},
 	{'t', "timeout", "TIME", false, "wait at most 500ms, 5s, 2min"},
 	{'e', "every", "TIME", false, "look again after 1s, 500ms"},
+	{'o', "offline", "FILE", false, "an arena that is kept: path or name"},
+	{'b', "block", "ADDR", false, "only the block that holds this address"},
 	{'V', "client-version", NULL, true, "print the version of reforkctl"},
 	{'h', "help", NULL, true, "print help, also that of one command"},
 };
@@ -145,7 +147,9 @@ static bool take_option(struct ctl *ctl, int letter)
 		{'w', offsetof(struct ctl, wait)}},
 	  texts[] = {{'i', offsetof(struct ctl, instance)},
 		  {'S', offsetof(struct ctl, socket_path)},
-		  {'f', offsetof(struct ctl, wait_for)}},
+		  {'f', offsetof(struct ctl, wait_for)},
+		  {'o', offsetof(struct ctl, offline)},
+		  {'b', offsetof(struct ctl, block)}},
 	  spans[] = {{'t', offsetof(struct ctl, timeout_ms)},
 		  {'e', offsetof(struct ctl, every_ms)}};
 	char *base = (char *)ctl;

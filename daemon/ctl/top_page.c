@@ -6,7 +6,7 @@
  */
 #include "top_page.h"
 
-#include "flat.h"
+#include "common/flat.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -53,18 +53,19 @@ void top_sample(struct top_history *h, const char *json, int64_t now_ms)
 {
 	const struct top_counts now = {
 		.at_ms = now_ms,
-		.requests = flat_number(json, "requests"),
-		.bytes_in = flat_number(json, "bytes_in"),
-		.bytes_out = flat_number(json, "bytes_out"),
-		.recoveries = flat_number(json, "recoveries"),
-		.crashes = flat_number(json, "crashes"),
+		.requests = rf_flat_number(json, "requests"),
+		.bytes_in = rf_flat_number(json, "bytes_in"),
+		.bytes_out = rf_flat_number(json, "bytes_out"),
+		.recoveries = rf_flat_number(json, "recoveries"),
+		.crashes = rf_flat_number(json, "crashes"),
 	};
 	const struct top_counts *last = &h->last;
 	double seconds = (double)(now_ms - last->at_ms) / 1000;
 	unsigned at = h->count % TOP_SAMPLE_COUNT;
 
 	if (last->at_ms && seconds > 0) {
-		double recovery_us = (double)flat_number(json, "recovery_us");
+		double recovery_us =
+			(double)rf_flat_number(json, "recovery_us");
 		const double values[TOP_SERIES_COUNT] = {
 			[TOP_REQUESTS] =
 				growth(now.requests, last->requests) / seconds,

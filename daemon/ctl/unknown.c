@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#define WORD_BYTES_MAX 32
+#define WORD_BYTES_MAX 96
 /* More than that is another word. */
 #define DISTANCE_MAX 3
 
@@ -20,7 +20,7 @@ static size_t least(size_t a, size_t b, size_t c)
 }
 
 /* Row by row of the table of distances between the beginnings of both. */
-static size_t distance(const char *a, const char *b)
+size_t ctl_distance(const char *a, const char *b)
 {
 	size_t row[WORD_BYTES_MAX + 1], bytes = strlen(b), corner, above;
 
@@ -46,7 +46,7 @@ static const char *nearest(const char *word)
 	const char *found = NULL;
 
 	for (int i = 0; i < command_count; i++) {
-		size_t d = distance(word, commands[i].name);
+		size_t d = ctl_distance(word, commands[i].name);
 
 		if (d < best && d < limit) {
 			best = d;

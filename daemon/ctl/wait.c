@@ -89,6 +89,8 @@ enum ctl_exit run_wait(struct ctl *ctl, const struct command *command)
 		if (ctl->timeout_ms >= 0 && ask_now_ms() >= until_ms)
 			break;
 		nap();
+		if (rc < 0) /* it may come where nobody has been */
+			ask_find(ctl);
 	}
 	/* Not there yet is what one waits for, until there is no time left. */
 	if (rc < 0)

@@ -44,6 +44,17 @@ static void check_text(char *text, size_t bytes)
 			*text = '?';
 }
 
+static void check_stray(struct rf_crash_stray *stray)
+{
+	if (stray->kind >= RF_STRAY_COUNT || stray->spot >= RF_SPOT_COUNT)
+		memset(stray, 0, sizeof(*stray));
+	check_text(stray->slot, sizeof(stray->slot));
+	if (stray->kept > RF_STRAY_BYTES)
+		stray->kept = RF_STRAY_BYTES;
+	if (stray->frame_count > RF_STRAY_FRAMES)
+		stray->frame_count = RF_STRAY_FRAMES;
+}
+
 bool compose_has_scene(const struct death *death)
 {
 	return __atomic_load_n(&death->scene->complete, __ATOMIC_ACQUIRE) ==
@@ -67,6 +78,7 @@ static void add_scene(struct rf_crash *r, const struct rf_crash_scene *scene)
 	memcpy(r->registers, scene->registers, sizeof(r->registers));
 	if (scene->request.present)
 		r->request = scene->request;
+	r->stray = scene->stray;
 }
 
 static void add_takeover(
@@ -118,6 +130,7 @@ bool compose_check(struct rf_crash *r)
 		&r->to_lease_us, &r->rollback_us, &r->to_serving_us};
 
 	check_request(&r->request);
+	check_stray(&r->stray);
 	check_text(r->request.peer, sizeof(r->request.peer));
 	check_text(r->text, sizeof(r->text));
 	for (size_t i = 0; i < sizeof(durations) / sizeof(*durations); i++)

@@ -126,6 +126,13 @@ static const char *sender(const struct rf_crash *r, char out[CRASH_WORDS_BYTES])
 	return out;
 }
 
+static const char *const stray_words[RF_STRAY_COUNT] = {
+	[RF_STRAY_NONE] = "",
+	[RF_STRAY_OUTSIDE] = "written outside of a transaction",
+	[RF_STRAY_NO_RIGHT] = "read by a signal handler, which may not",
+	[RF_STRAY_UNLOGGED] = "changed in a transaction, not logged first",
+};
+
 const char *crash_reason(const struct rf_crash *r, char out[CRASH_WORDS_BYTES])
 {
 	static const struct {
@@ -149,6 +156,8 @@ const char *crash_reason(const struct rf_crash *r, char out[CRASH_WORDS_BYTES])
 		{0, SI_TKILL, "raised by itself"},
 	};
 
+	if (r->stray.kind != RF_STRAY_NONE)
+		return stray_words[r->stray.kind];
 	if (*sender(r, out))
 		return out;
 	for (size_t i = 0;
@@ -157,6 +166,60 @@ const char *crash_reason(const struct rf_crash *r, char out[CRASH_WORDS_BYTES])
 			(!reasons[i].signal || reasons[i].signal == r->status))
 			return reasons[i].words;
 	return "";
+}
+
+/* ---- an access that must not be ---- */
+
+const char *crash_spot(const struct rf_crash *r, char out[CRASH_WORDS_BYTES])
+{
+	static const char *const names[RF_SPOT_COUNT] = {
+		[RF_SPOT_NONE] = "nothing of the arena",
+		[RF_SPOT_SUPER] = "the superblock",
+		[RF_SPOT_SLOTS] = "the slots",
+		[RF_SPOT_HEAP] = "heap metadata",
+		[RF_SPOT_LOG] = "the undo log",
+		[RF_SPOT_FREE] = "free memory of the heap",
+	};
+	const struct rf_crash_stray *stray = &r->stray;
+
+	*out = 0;
+	if (stray->kind == RF_STRAY_NONE)
+		return out;
+	if (stray->spot != RF_SPOT_BLOCK)
+		return names[stray->spot];
+	snprintf(out, CRASH_WORDS_BYTES,
+		"byte %" PRIu64 " of a block of %" PRIu64 " at %#" PRIx64
+		"%s%s%s",
+		stray->address - stray->block, stray->block_bytes, stray->block,
+		!*stray->slot	 ? ""
+		: stray->is_root ? ", the root of slot '"
+				 : ", reached from slot '",
+		stray->slot, *stray->slot ? "'" : "");
+	return out;
+}
+
+static size_t put_hex(char *out, const uint8_t *from, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i++)
+		sprintf(out + 2 * i, "%02x", from[i]);
+	return 2 * bytes;
+}
+
+const char *crash_change(const struct rf_crash *r, char out[CRASH_WORDS_BYTES])
+{
+	const struct rf_crash_stray *stray = &r->stray;
+	size_t n;
+
+	*out = 0;
+	if (stray->kind != RF_STRAY_UNLOGGED)
+		return out;
+	n = (size_t)sprintf(out, "%" PRIu32 " byte%s: ", stray->bytes,
+		stray->bytes == 1 ? "" : "s");
+	n += put_hex(out + n, stray->before, stray->kept);
+	n += (size_t)sprintf(out + n, " -> ");
+	n += put_hex(out + n, stray->after, stray->kept);
+	strcpy(out + n, stray->kept < stray->bytes ? " ..." : "");
+	return out;
 }
 
 /* ---- where and what ---- */

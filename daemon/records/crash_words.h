@@ -29,6 +29,14 @@ bool crash_has_address(const struct rf_crash *r);
  * "": nothing. */
 const char *crash_reason(const struct rf_crash *r, char out[CRASH_WORDS_BYTES]);
 
+/* Of a stray access: what stands there, "byte 24 of a block of 64 at 0x56..,
+ * the root of slot 'players'"; "": there was none. */
+const char *crash_spot(const struct rf_crash *r, char out[CRASH_WORDS_BYTES]);
+
+/* Of a change that was not logged: "2 bytes: 0a00 -> 0b01"; "": there was none.
+ */
+const char *crash_change(const struct rf_crash *r, char out[CRASH_WORDS_BYTES]);
+
 /* "kv_set+0x1c4 (string.c:88)": the innermost frame that is not libc's, which
  * only raises what others ask for; "": not known. */
 const char *crash_where(const struct rf_crash *r, char out[CRASH_WORDS_BYTES]);

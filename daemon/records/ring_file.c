@@ -14,6 +14,7 @@
 #include "ring_file.h"
 
 #include "compose.h"
+#include "daemon/directory.h"
 #include "ring.h"
 
 #include <errno.h>
@@ -39,21 +40,6 @@ void ring_file_path(const struct conf *conf, char path[RING_FILE_PATH_BYTES])
 {
 	snprintf(path, RING_FILE_PATH_BYTES, "%s/%s.crashes",
 		conf->refork.state_dir, conf->refork.name);
-}
-
-/* With the directories above it. */
-static int make_dir(const char *path)
-{
-	char part[CONF_TEXT_MAX + 1];
-
-	snprintf(part, sizeof(part), "%s", path);
-	for (char *slash = strchr(part + 1, '/'); slash;
-		slash = strchr(slash + 1, '/')) {
-		*slash = 0;
-		mkdir(part, 0755); /* the last one tells */
-		*slash = '/';
-	}
-	return mkdir(part, 0700) && errno != EEXIST ? -errno : 0;
 }
 
 /* ---- save ---- */
@@ -133,7 +119,7 @@ static int replace(const char *path, int dir, const struct rf_crash_ring *ring)
 int ring_file_save(const struct conf *conf, const struct rf_crash_ring *ring)
 {
 	char path[RING_FILE_PATH_BYTES];
-	int rc = make_dir(conf->refork.state_dir);
+	int rc = directory_make(conf->refork.state_dir);
 	int dir = -1;
 
 	ring_file_path(conf, path);

@@ -453,6 +453,21 @@ static void walk(struct walk *w)
 		follow_frame_pointers(w);
 }
 
+/* Kept when it was written, found at the commit: the stack of the first write
+ * comes first. Of its addresses the first is the instruction's own. */
+static void tell_first_write(struct walk *w)
+{
+	const struct rf_crash_stray *stray = &w->scene->stray;
+
+	for (uint32_t i = 0; i < stray->frame_count && i < RF_STRAY_FRAMES; i++)
+		tell_frame(w, stray->frames[i],
+			i == 0 ? stray->frames[i] : stray->frames[i] - 1);
+	if (w->count > 0)
+		say(w, "(so far the first write to that page; its transaction "
+		       "ended in:)\n");
+	w->count = 0;
+}
+
 void symbols_write(const struct rf_crash_scene *scene, char *text, size_t bytes)
 {
 	struct walk w = {.scene = scene, .at = text, .end = text + bytes};
@@ -464,6 +479,7 @@ void symbols_write(const struct rf_crash_scene *scene, char *text, size_t bytes)
 			dwfl_errmsg(-1));
 		return;
 	}
+	tell_first_write(&w);
 	walk(&w);
 	dwfl_end(w.dwfl);
 }

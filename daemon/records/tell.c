@@ -172,6 +172,25 @@ static void json_recovery(const struct rf_crash *r, FILE *out)
 	json_signed(out, "to_serving_us", r->to_serving_us);
 }
 
+/* Empty words of all others: a program need not ask which it is. */
+static void json_stray(const struct rf_crash *r, FILE *out)
+{
+	const struct rf_crash_stray *stray = &r->stray;
+	bool in_block = stray->spot == RF_SPOT_BLOCK;
+	char text[CRASH_WORDS_BYTES];
+
+	json_text(out, "stray", crash_spot(r, text));
+	if (stray->kind != RF_STRAY_NONE)
+		json_address(out, "stray_address", stray->address);
+	else
+		json_text(out, "stray_address", "");
+	json_text(out, "stray_slot", stray->slot);
+	json_number(out, "stray_offset",
+		in_block ? stray->address - stray->block : 0);
+	json_number(out, "stray_block_bytes", stray->block_bytes);
+	json_text(out, "stray_change", crash_change(r, text));
+}
+
 /* All but the id, which opens the object or its list item. */
 static void json_facts(const struct rf_crash *r, FILE *out)
 {
@@ -198,6 +217,7 @@ static void json_facts(const struct rf_crash *r, FILE *out)
 		json_address(out, "address", r->address);
 	else
 		json_text(out, "address", "");
+	json_stray(r, out);
 	json_text(out, "phase", crash_phase(r));
 	json_text(out, "where", crash_where(r, text));
 	json_request(r, out);
@@ -248,6 +268,18 @@ static void json_page(const struct rf_crash *r, FILE *out)
 }
 
 /* ---- the page ---- */
+
+static void page_stray(const struct rf_crash *r, FILE *out)
+{
+	char text[CRASH_WORDS_BYTES];
+
+	if (r->stray.kind == RF_STRAY_NONE)
+		return;
+	fprintf(out, "  memory     %#" PRIx64 ": %s\n", r->stray.address,
+		crash_spot(r, text));
+	if (*crash_change(r, text))
+		fprintf(out, "  change     %s\n", text);
+}
 
 static void page_request(const struct rf_crash *r, FILE *out)
 {
@@ -337,6 +369,7 @@ static void text_page(const struct rf_crash *r, FILE *out)
 	fprintf(out, "  end        %s%s%s%s\n", crash_end(r, text),
 		*reason ? ": " : "", reason,
 		r->how == CLD_DUMPED ? "; a core was dumped" : "");
+	page_stray(r, out);
 	if (*crash_where(r, text))
 		fprintf(out, "  where      %s\n", text);
 	if (r->generation)

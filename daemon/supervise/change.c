@@ -8,6 +8,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -56,6 +57,15 @@ static void add(char *note, size_t bytes, const char *format, ...)
 	va_end(args);
 }
 
+/* "./kv.so" of the ini is what reforkctl names with its directory. */
+static bool is_same_path(const char *a, const char *b)
+{
+	char real_a[PATH_MAX], real_b[PATH_MAX];
+
+	return !strcmp(a, b) || (realpath(a, real_a) && realpath(b, real_b) &&
+					!strcmp(real_a, real_b));
+}
+
 void change_note(const struct service *s, const struct worker_lib *before,
 	const char *configured, char *note, size_t bytes)
 {
@@ -72,7 +82,7 @@ void change_note(const struct service *s, const struct worker_lib *before,
 	/* As it was at the start, it names what was found then. */
 	if (!strcmp(named, s->conf->refork.worker))
 		snprintf(named, sizeof(named), "%s", configured);
-	if (strcmp(named, s->lib.path))
+	if (!is_same_path(named, s->lib.path))
 		add(note, bytes,
 			"the ini still names %s: a restart of the daemon loads "
 			"that",

@@ -7,6 +7,7 @@
  * successor serves, or after TELL_MS.
  */
 #include "member.h"
+#include "zombie.h"
 
 #include <refork/log.h>
 #include <signal.h>
@@ -52,6 +53,7 @@ static void count(struct process *p)
 	if (p->counted)
 		return;
 	p->counted = p->to_be_told = true;
+	checkpoint_on_crash(f, p->role);
 	rf_status_add(*counters[p->role], 1);
 	if (p->role == BUSINESS)
 		rungs_climb(f, p);
@@ -125,16 +127,20 @@ static void count_left(const struct process *p)
 static void collect(struct process *p)
 {
 	struct family *f = p->family;
-	siginfo_t info;
 
-	waitid(P_PID, (id_t)p->pid, &info, WEXITED);
-	p->collected = true;
+	p->collected = zombie_collect(p->pid, &p->end);
+	p->traced = !p->collected;
+	if (p->traced)
+		rf_log(RF_LOG_NOTICE,
+			"%s %d is dead and cannot be collected: a debugger has "
+			"it; going on without",
+			member_names[p->role], p->pid);
 	if (p->to_be_told) {
 		if (p->role == BUSINESS)
 			words_of_end(&p->end, f->last_crash);
 		if (!ev_is_active(&f->tell_timer))
 			ev_timer_again(f->loop, &f->tell_timer);
-	} else {
+	} else if (p->collected) {
 		process_free(p);
 	}
 	ev_timer_again(f->loop, &f->holder_timer);
@@ -269,10 +275,7 @@ void deaths_on_exit(struct ev_loop *loop, ev_io *w, int events)
 		ev_timer_again(loop, &f->calm_timer);
 		return;
 	}
-	p->end = (siginfo_t){0};
-	if (waitid(P_PIDFD, (id_t)w->fd, &p->end,
-		    WEXITED | WNOHANG | WNOWAIT) ||
-		!p->end.si_pid)
+	if (!zombie_look(p->pid, w->fd, &p->end))
 		return;
 	ev_io_stop(loop, w);
 	close(w->fd); /* before the fork: a copy would keep it in the epoll */
@@ -375,7 +378,9 @@ static void tell(struct process *p)
 	if (f->host.crashed)
 		f->host.crashed(f->host.arg, &death,
 			p->succeeded ? &p->takeover : NULL);
-	process_free(p);
+	p->to_be_told = false;
+	if (p->collected)
+		process_free(p);
 }
 
 /* The first one that died and is still to be told. */
@@ -384,7 +389,7 @@ static struct process *find_untold(struct family *f)
 	struct process *first = NULL;
 
 	for_each_process(f,
-		p) if (p->to_be_told && p->collected &&
+		p) if (p->to_be_told && (p->collected || p->traced) &&
 		       (!first || p->noticed_us < first->noticed_us)) first = p;
 	return first;
 }
@@ -435,6 +440,24 @@ void deaths_reap(struct family *f)
 	}
 }
 
+/* True: of some it is still too early. */
+static bool collect_traced(struct family *f)
+{
+	bool any = false;
+
+	for_each_process(f, p)
+	{
+		if (!p->traced)
+			continue;
+		p->collected = zombie_collect(p->pid, &p->end);
+		p->traced = !p->collected;
+		any |= p->traced;
+		if (p->collected && !p->to_be_told)
+			process_free(p);
+	}
+	return any;
+}
+
 static bool is_watched(void *arg, pid_t pid)
 {
 	return process_of_pid(arg, pid);
@@ -450,12 +473,14 @@ void deaths_on_holder_timer(struct ev_loop *loop, ev_timer *w, int events)
 	struct family *f = w->data;
 	const struct rf_status_shm *st = f->service->status;
 	bool serves = member_serves(&f->members[BUSINESS]);
+	bool traced = collect_traced(f);
 
 	(void)events;
 	deaths_reap(f);
 	if (!serves)
 		return;
 	if (deaths_end_holders(f, rf_status_get(st->business.mm_holder_pid)) <=
-		0)
+			0 &&
+		!traced)
 		ev_timer_stop(loop, w);
 }

@@ -44,7 +44,7 @@ static const enum rf_crash_role stop_order[ROLE_COUNT] = {
 
 static bool wants_standby(const struct family *f)
 {
-	return !f->at_limit &&
+	return !f->at_limit && !f->checkpoint &&
 	       (f->service->conf->business.standby ||
 		       (f->planned.active && f->planned.role == BUSINESS &&
 			       !f->planned.now));
@@ -70,6 +70,9 @@ void family_review(struct family *f)
 		   (stale || !wants_standby(f))) {
 		member_feed(standby, CHILD_EV_STOP);
 	}
+	if (f->members[VAULT].state == CHILD_DOWN && !f->checkpoint &&
+		!f->stopping)
+		member_feed(&f->members[VAULT], CHILD_EV_START);
 	if (f->exhausted) {
 		f->exhausted = false;
 		f->host.exhausted(f->host.arg);

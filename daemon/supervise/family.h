@@ -87,6 +87,23 @@ int family_renew_business(struct family *f, bool now, struct family_done done);
 /* The same for the network child; its connections stay. */
 int family_renew_network(struct family *f, bool now, struct family_done done);
 
+/* Be fit for a checkpoint of the whole tree: the standby, the vault and the
+ * helpers end, and none is made until family_end_checkpoint(), or a crash. It
+ * goes on serving; a death of the network child costs the connections. See
+ * checkpoint.c.
+ *
+ * Returns  0: ask family_checkpoint_state(); -EBUSY as below */
+int family_prepare_checkpoint(struct family *f);
+/* 0: fit for it; -EAGAIN: not yet; -ECANCELED: not, or no longer, prepared. */
+int family_checkpoint_state(struct family *f);
+/* Afterwards, in the restored tree or in one that was left running: a new
+ * business child (the old one is killed), a vault, a standby.
+ *
+ * done     called once, later, from the loop
+ * Returns  0; -EALREADY not prepared, -EBUSY not serving: `done` is not called
+ *          then */
+int family_end_checkpoint(struct family *f, struct family_done done);
+
 /* Leave the hold of the ladder (on_limit = hold), at an operator's word. */
 int family_resume(struct family *f);
 /* The same with what service->lib is now; if that fails it is held again.

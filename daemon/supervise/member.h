@@ -11,6 +11,7 @@
  *   deaths.c    the end of a process: counted, answered, told
  *   rungs.c     the recovery ladder, climbed
  *   planned.c   planned re-forks
+ *   checkpoint.c  fit to be written down and restored
  *   watchdog.c  who hangs; stuck.c what it was doing
  */
 #ifndef MEMBER_H
@@ -44,6 +45,7 @@ struct process {
 	pid_t pid; /* 0: this entry is free */
 	bool dead; /* it is known to be; perhaps its pidfd has yet to tell */
 	bool collected;
+	bool traced; /* not collected: a debugger has it */
 	bool let_be; /* its end is known, and will be looked at in a moment */
 	bool asked;  /* to end, or ended by us for another's sake */
 	bool ordered_to_leave;
@@ -109,6 +111,7 @@ struct family {
 	bool stopping;
 	struct member *stop_at; /* asked to end, as the last one */
 	bool business_was_forked;
+	bool checkpoint; /* prepared for one, or to be */
 	char last_crash[WORDS_MAX];
 	uint64_t seed;
 
@@ -217,6 +220,11 @@ void planned_on_end(struct process *p, const struct member *m);
 void planned_on_stay(struct family *f);
 void planned_on_nofork(const struct member *m);
 void planned_cancel(struct family *f, const char *why);
+
+/* ---- checkpoint.c ---- */
+
+/* A process of that role has crashed. */
+void checkpoint_on_crash(struct family *f, enum rf_crash_role role);
 
 /* ---- watchdog.c ---- */
 

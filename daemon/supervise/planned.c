@@ -195,9 +195,15 @@ static void kill_active(struct family *f)
 	member_feed(business, CHILD_EV_REPLACE);
 }
 
+static bool may_renew(const struct family *f)
+{
+	return !f->planned.active && !f->stopping && !f->checkpoint &&
+	       family_serves(f);
+}
+
 int family_renew_business(struct family *f, bool now, struct family_done done)
 {
-	if (f->planned.active || f->stopping || !family_serves(f))
+	if (!may_renew(f))
 		return -EBUSY;
 	f->planned = (struct planned){
 		.active = true,
@@ -239,7 +245,7 @@ int family_renew_network(struct family *f, bool now, struct family_done done)
 	struct member *m = &f->members[NETWORK];
 
 	(void)now;
-	if (f->planned.active || f->stopping || !family_serves(f))
+	if (!may_renew(f))
 		return -EBUSY;
 	f->planned = (struct planned){
 		.active = true,

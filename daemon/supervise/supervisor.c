@@ -34,6 +34,7 @@ struct supervisor {
 	struct upgrade *upgrade;
 	int signal_fd;
 	ev_io signal;
+	ev_timer sync; /* of an arena on a disk */
 	bool announced;
 	bool stopping;
 	int exit_code;
@@ -136,6 +137,39 @@ static void on_crashed(void *arg, const struct death *death,
 		upgrade_on_crash(sup->upgrade, death);
 }
 
+/* ---- the disk ---- */
+
+/* What has changed is on its way to the disk, so that a stop has little left
+ * to write. See rf_segment_sync(). */
+static void on_sync(struct ev_loop *loop, ev_timer *w, int events)
+{
+	struct supervisor *sup = w->data;
+	const struct rf_segment *arena = &sup->service->arena;
+	int rc;
+
+	(void)loop;
+	(void)events;
+	if (arena->fd < 0) /* none, after a cold start that failed */
+		return;
+	rc = rf_segment_sync(arena, 0, arena->max_bytes, false);
+	if (rc)
+		rf_log(RF_LOG_WARNING,
+			"write %s to its disk: %s; next try in "
+			"arena.sync_interval",
+			arena->path, strerror(-rc));
+}
+
+static void arm_sync(struct supervisor *sup)
+{
+	const struct conf *conf = sup->service->conf;
+
+	ev_timer_stop(sup->loop, &sup->sync);
+	if (conf->arena.backend != CONF_BACKEND_FILE)
+		return;
+	sup->sync.repeat = (double)conf->arena.sync_interval_ms / 1000;
+	ev_timer_again(sup->loop, &sup->sync);
+}
+
 /* ---- asked by the outside ---- */
 
 static void on_gone(void *arg)
@@ -150,6 +184,7 @@ static void reload_now(struct supervisor *sup)
 {
 	notify_reloading();
 	reload(sup->service, NULL);
+	arm_sync(sup);
 	notify_ready();
 }
 
@@ -195,6 +230,7 @@ static int reload_asked(void *arg, FILE *out)
 
 	notify_reloading();
 	problems = reload(sup->service, out);
+	arm_sync(sup);
 	notify_ready();
 	return problems;
 }
@@ -251,6 +287,9 @@ static int open_all(struct supervisor *sup)
 	sup->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
 	if (!sup->loop)
 		return -errno;
+	ev_timer_init(&sup->sync, on_sync, 0., 0.);
+	sup->sync.data = sup;
+	arm_sync(sup);
 	sup->family = family_open(sup->service, sup->loop, &family_host);
 	sup->crashes = crashes_open(sup->service, sup->loop);
 	if (!sup->family || !sup->crashes)

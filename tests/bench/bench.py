@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: MIT
 """Measure, side by side in one run, and print Markdown tables.
 
-    bench.py [tx] [heap] [containers] [redis] [list] [memory] [large] [death]
-             [upgrade] [picture]
+    bench.py [tx] [heap] [alloc] [containers] [redis] [list] [memory] [large]
+             [death] [upgrade] [ipc] [verify] [guard] [picture]
 
 All but the picture when none is named. QUICK=1 in the environment makes every
 part small: to see that it runs. What is compared alternates, and medians are
-printed. Nothing is installed and nothing is left behind but the picture.
+printed. Nothing is installed and nothing is left behind but the pictures:
+latency.svg, and docs/ipc.svg unless QUICK.
 """
 import os
 import platform
@@ -18,7 +19,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from alloc import bench_alloc
 from deaths import bench_death, bench_upgrade
+from guard_bench import bench_guard
+from ipc import bench_ipc
 from kv_bench import bench_large, bench_list, bench_memory
 from measure import QUICK, Redis, on_core, output_of, say, table
 from picture import bench_picture
@@ -44,6 +48,12 @@ def bench_heap(_):
 def bench_containers(_):
     say("## A call of a container", "")
     say(output_of(BUILD / "bench" / "bench_containers"))
+
+
+def bench_verify(_):
+    say("## Verifying an arena", "", "One GiB of small blocks of the kv "
+        "worker, walked in place; huge pages for the index only.", "")
+    say(output_of(BUILD / "bench" / "bench_verify"))
 
 
 # ---- redis-benchmark ----
@@ -113,9 +123,11 @@ def bench_redis(directory):
 
 # ---- the whole ----
 
-PARTS = {"tx": bench_tx, "heap": bench_heap, "containers": bench_containers,
+PARTS = {"tx": bench_tx, "heap": bench_heap, "alloc": bench_alloc, "containers": bench_containers,
          "redis": bench_redis, "list": bench_list, "memory": bench_memory,
-         "large": bench_large, "death": bench_death, "upgrade": bench_upgrade}
+         "large": bench_large, "death": bench_death, "upgrade": bench_upgrade,
+         "ipc": bench_ipc, "verify": bench_verify,
+         "guard": bench_guard}
 EXTRA = {"picture": bench_picture}
 
 

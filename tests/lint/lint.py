@@ -30,12 +30,13 @@ LAYERS = {
                          "daemon/control", "daemon/records"],
     "daemon/control": ["common", "common/refork", "conf", "daemon",
                        "daemon/records", "daemon/supervise"],
-    "daemon/ctl": ["common/refork", "conf", "daemon"],
+    "daemon/ctl": ["common", "common/refork", "conf", "daemon"],
     "daemon/man": ["conf", "daemon", "daemon/ctl"],
     "worker/network": ["common", "common/refork", "conf"],
     "worker/business": ["common", "common/refork", "conf"],
     "worker/kv": ["common/refork"],
     "tests/workers": ["common/refork"],
+    "tests/readers": ["common/refork", "tests/workers"],
     "tests/preload": [],
 }
 
@@ -52,6 +53,7 @@ LIBRARY_USERS = {
     r"ini\.h": ["conf/ini_read.c"],
     r"elfutils/.*": ["daemon/records/symbols.c"],
     r"systemd/.*": ["daemon/notify.c"],
+    r"libpmemobj\.h": ["tests/bench/others/alloc_pmem.c"],
     r"n?curses\.h": ["daemon/ctl/top.c"],
 }
 

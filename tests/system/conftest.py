@@ -8,9 +8,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from backends import remove_all, settings  # noqa: E402
 from service import Service  # noqa: E402
 
 TEST_TIMEOUT_S = 120
+POOL = "/proc/sys/vm/nr_hugepages"
 
 
 @pytest.fixture(autouse=True)
@@ -60,3 +62,43 @@ def service(daemon):
     """service(**overrides): a Service that serves. It is stopped after the
     test, and must then leave nothing behind."""
     return lambda **options: daemon(**options).start()
+
+
+@pytest.fixture
+def backed(daemon):
+    """backed(backend, **overrides): a Service that is not started. Whatever
+    happens, nothing of its memory stays."""
+    made = []
+
+    def make(backend, **more):
+        made.append(daemon(**settings(backend, **more)))
+        return made[-1]
+    yield make
+    try:
+        for service in made:
+            service.stop()
+    finally:
+        for service in made:
+            service.clean_up()
+            remove_all(service)
+
+
+def pool_size(pages=None):
+    with open(POOL, "r" if pages is None else "w", encoding="ascii") as file:
+        return int(file.read()) if pages is None else file.write(str(pages))
+
+
+@pytest.fixture
+def pool():
+    """40 pages of 2 MiB more than there were."""
+    before = pool_size()
+    try:
+        pool_size(before + 40)
+    except OSError as error:
+        pytest.skip(f"{POOL}: {error.strerror}")
+    try:
+        if pool_size() < before + 40:
+            pytest.skip("no memory for 40 huge pages")
+        yield
+    finally:
+        pool_size(before)

@@ -20,6 +20,10 @@ TOP = Path(__file__).resolve().parents[2]
 BUILD = (TOP / os.environ.get("REFORK_BUILD", "build")).resolve()
 TEST_WORKER = str(BUILD / "workers" / "trial.so")
 
+# Run everything under another setting: "arena_undo_check=yes arena_guard=off".
+OTHER_SETTINGS = dict(pair.split("=", 1) for pair in
+                      os.environ.get("REFORK_SETTINGS", "").split())
+
 # Under sanitizers and on a busy machine everything takes longer; a test that
 # waits this long has failed.
 PATIENCE_S = 30
@@ -286,6 +290,7 @@ class Service:
                                f"unix:{self.unix_path}"],
             "business_allow_crash_test": "yes",
             "log_level": "debug",
+            **OTHER_SETTINGS,
         }
         self.configure(**overrides)
 

@@ -323,6 +323,7 @@ class Storm:
         self.took_s = time.monotonic() - began
         self.check_values()
         self.check_counts()
+        self.check_soundness()
         for side in [*self.players, *self.waiters, self.killer]:
             side.wire.close()
         assert_nothing_has_grown(self.service, self.before, self.memory_kib)
@@ -398,6 +399,11 @@ class Storm:
             assert first == pid, \
                 f"{first} and {pid} were both generation {generation}"
         assert list(pids) == sorted(pids), "generations went back"
+
+    def check_soundness(self):
+        """Nothing of the arena is damaged, nothing has leaked."""
+        ran = self.service.control("arena", "verify", check=False)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
 
     def report(self):
         kinds = ", ".join(f"{count} {kind}" for kind, count

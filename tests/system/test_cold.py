@@ -161,7 +161,7 @@ def test_an_exit_at_the_limit_leaves_the_state_for_the_next_start(service):
 def test_a_stop_says_that_it_releases_the_state(service):
     kv = service()
     kv.stop()
-    assert re.search(r"state of 16 MiB released \(arena.on_stop = release\)",
+    assert re.search(r"state of 16 MiB released \(arena.on_stop = auto\)",
                      kv.log())
 
 

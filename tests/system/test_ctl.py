@@ -5,7 +5,10 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
+import tempfile
+import time
 
 import pytest
 
@@ -26,6 +29,11 @@ RUNS = {
     "quarantine show": (["1"], REFUSED),
     "quarantine release": (["1"], REFUSED),
     "quarantine drop": (["1"], REFUSED),
+    "arena stat": ([], OK),
+    "arena verify": ([], OK),
+    "arena dump": ([], OK),
+    "arena list": ([], OK),
+    "arena release": (["refork-none"], REFUSED),
     "check": ([], OK),
     "config show": ([], OK),
     "reload": (["--wait"], OK),
@@ -33,6 +41,8 @@ RUNS = {
     "rollback": ([], REFUSED),
     "upgrade": ([TEST_WORKER], OK),
     "resume": ([], REFUSED),
+    "checkpoint end": ([], REFUSED),
+    "checkpoint prepare": ([], OK),
     "metrics": ([], OK),
     "wait": (["--for", "generation=1"], OK),
     "doctor": ([], OK),
@@ -129,7 +139,8 @@ def test_a_wrong_name_is_answered_with_those_that_run():
 def test_without_a_daemon_each_command_says_so(daemon):
     kv = daemon()
     for command, (arguments, _) in RUNS.items():
-        if command in ("completion", "help", "wait"):
+        if command in ("completion", "help", "wait", "arena list",
+                       "arena release"):
             continue
         ran = kv.control(*command.split(), *arguments, check=False)
         expected = NOT_ACTIVE if command == "is-active" else NO_CONNECTION
@@ -263,3 +274,31 @@ def test_a_reload_says_what_changed_and_refuses_what_is_wrong(service):
     assert json.loads(told)["business.request_timeout"] == "7s"
     kv.ini_path.write_text(text)
     kv.control("reload")
+
+
+def test_wait_finds_a_service_that_begins_where_none_was():
+    """Of a user who has a directory of his own; he looks in the system's, too,
+    and neither has it yet."""
+    user = {"user": 65534, "group": 65534} if os.geteuid() == 0 else {}
+    with tempfile.TemporaryDirectory(dir="/tmp") as home:
+        os.chmod(home, 0o755)
+        os.mkdir(f"{home}/refork")
+        waiting = subprocess.Popen(
+            [BUILD / "reforkctl", "-i", "late-one", "wait", "-t", "8s"],
+            env=os.environ | {"XDG_RUNTIME_DIR": home},
+            stderr=subprocess.PIPE, text=True, **user)
+        try:
+            time.sleep(0.3)
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.settimeout(8)
+                listener.bind(f"{home}/refork/late-one.sock")
+                os.chmod(f"{home}/refork/late-one.sock", 0o777)
+                listener.listen()
+                wire = listener.accept()[0]
+                with wire:
+                    assert wire.recv(100) == b"state text\n"
+                    wire.sendall(b"ok\nserving 1\n")
+            assert waiting.wait(8) == 0, waiting.stderr.read()
+        finally:
+            waiting.kill()
+            waiting.communicate()

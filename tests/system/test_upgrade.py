@@ -155,7 +155,7 @@ REFUSALS = {
     "swap_other_name": r"swapped.*swap\b",
     "swap_load_dies": "SIGABRT",
     "swap_load_threads": "thread",
-    "abi_next": r"ABI 3.*ABI 2",
+    "abi_next": r"ABI 4.*ABI 3",
     "no_symbol": "refork_worker",
     "no_magic": "refork's worker.h",
     "not_there": "No such file",

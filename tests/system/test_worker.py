@@ -11,7 +11,7 @@ from service import BUILD, TEST_WORKER, ReplyError, encode, wait_until
 
 
 REFUSALS = {
-    "abi_next": r"\b3\b.*\b2\b|\b2\b.*\b3\b",     # both versions
+    "abi_next": r"\b4\b.*\b3\b|\b3\b.*\b4\b",     # both versions
     "no_symbol": "refork_worker",
     "no_magic": "magic|worker",
     "build_fails": "No data available",

@@ -11,6 +11,7 @@
 #include "suite.h"
 #include "worker/kv/client/client.h"
 #include "worker/kv/keys/root.h"
+#include "worker/kv/walk.h"
 
 #define START_MS INT64_C(1800000000000)
 

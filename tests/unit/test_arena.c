@@ -359,8 +359,9 @@ static struct part {
 	size_t off, damaged_bytes, bytes;
 	uint8_t sound[65536];
 } parts[] = {
-	{0, 2048, RF_SUPER_BYTES, {0}}, {0, 4096, 4096, {0}}, /* page map */
-	{0, 4096, 65536, {0}},				      /* run entries */
+	{0, 2048 + RF_PAGE_BYTES, RF_SUPER_BYTES, {0}},
+	{0, 4096, 4096, {0}},  /* page map */
+	{0, 4096, 65536, {0}}, /* run entries */
 };
 
 static uint8_t *part_at(const struct part *part)

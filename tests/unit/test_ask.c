@@ -102,7 +102,7 @@ static void none_is_opened_where_another_one_is(void **state)
 		open_conn(ids[i]);
 		assert_int_equal(run_desk(), -EBADMSG);
 		request_head = RF_SUPER->desk.request_pos;
-		RF_SUPER->desk.attempt = 0;
+		RF_SUPER->attempt = 0;
 	}
 	show_requests();
 	ask(ANN, "custom open");

@@ -146,7 +146,7 @@ static void the_number_of_attempts_is_the_configured_one(void **state)
 /* The reply ring is full of what nobody reads. */
 static void leaving_while_there_is_no_room_is_no_death(void **state)
 {
-	uint64_t *word = &RF_SUPER->desk.attempt;
+	uint64_t *word = &RF_SUPER->attempt;
 	struct answer got;
 	pid_t pid;
 

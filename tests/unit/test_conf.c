@@ -224,7 +224,7 @@ static const struct {
 	{"network.tcp_keepalive", {"1ms", "999ms", "10h"}},
 	{"network.max_clients", {"0", "65536", "1K", "ten", "1s"}},
 	{"arena.lock_memory", {"", "YES", "2", "y"}},
-	{"arena.backend", {"", "sysv", "POSIX", "posix,memfd"}},
+	{"arena.backend", {"", "shm", "POSIX", "posix,memfd"}},
 	{"network.listen",
 		{"", "6380", ":6380", "host:", "host:0", "host:65536",
 			"host:+1", "host:6380x", "::1:6380", "[::1]",

@@ -2,7 +2,7 @@
 /* test_ctl_top.c -- what top shows: samples from JSON, bars from samples. */
 #include "suite.h"
 
-#include "daemon/ctl/flat.c"
+#include "common/flat.h"
 #include "daemon/ctl/top_page.c"
 
 static struct top_history history;
@@ -105,14 +105,14 @@ static void flat_values_are_found_by_their_whole_key(void **unused)
 	char text[8];
 
 	(void)unused;
-	assert_int_equal(flat_number(json, "b"), 8);
-	assert_int_equal(flat_number(json, "c"), 0);
-	assert_true(flat_text(json, "t", text, sizeof(text)));
+	assert_int_equal(rf_flat_number(json, "b"), 8);
+	assert_int_equal(rf_flat_number(json, "c"), 0);
+	assert_true(rf_flat_text(json, "t", text, sizeof(text)));
 	assert_string_equal(text, "q\\\"");
-	assert_true(flat_text(json, "a", text, 3));
+	assert_true(rf_flat_text(json, "a", text, 3));
 	assert_string_equal(text, "\"b");
-	assert_false(flat_text(json, "b", text, sizeof(text)));
-	assert_false(flat_text(json, "none", text, sizeof(text)));
+	assert_false(rf_flat_text(json, "b", text, sizeof(text)));
+	assert_false(rf_flat_text(json, "none", text, sizeof(text)));
 	assert_string_equal(text, "");
 }
 

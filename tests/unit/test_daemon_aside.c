@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* test_daemon_aside.c -- what is kept of an arena that is given up. */
-#include "daemon/aside.c"
-#include "daemon/fault.c"
-#include "daemon/memory.c"
+#include "arena_daemon.h"
 
 #include "load_conf.h" /* last: it has names of its own */
 
 #include <glob.h>
 
-static struct service service = {.conf = &conf};
+static struct service service = {.conf = &conf, .lib.worker.name = "trial"};
 
 /* The files of our arena, and of others that begin with its name. */
 static size_t count_of(const char *suffix)
@@ -38,13 +36,15 @@ static void touch(const char *suffix)
 
 static int begin(void **unused)
 {
+	char text[128];
+
 	(void)unused;
-	load("");
+	snprintf(text, sizeof(text),
+		"[refork]\nname = aside%d\n[arena]\nsize = 16M\n", getpid());
+	load(text);
 	rf_log_set_level(RF_LOG_ERROR);
-	service.arena = (struct rf_segment){
-		.backend = RF_BACKEND_POSIX, .max_bytes = 1 << 20};
-	snprintf(service.arena.name, sizeof(service.arena.name),
-		"/refork-aside%d", getpid());
+	memory_plan_arena(&service);
+	service.arena.max_bytes = 1 << 20;
 	return rf_segment_create(&service.arena);
 }
 
@@ -125,7 +125,7 @@ static void going_on_comes_before_keeping(void **unused)
 	assert_int_equal(statvfs(SEGMENT_DIR, &fs), 0);
 	if (fs.f_blocks == 0 || fs.f_blocks * fs.f_frsize > UINT64_C(120) << 30)
 		skip();
-	load("[arena]\nsize = 128G\nmax = 128G\n");
+	conf.arena.size_bytes = conf.arena.max_bytes = UINT64_C(128) << 30;
 	aside_put(&service);
 	assert_int_equal(count_of("*"), 0);
 }

@@ -2,18 +2,13 @@
 /* test_daemon_machine.c -- what is found to be wrong with a machine comes with
  * its fix, and only what is wrong does.
  */
-#include "daemon/admission.c"
-#include "daemon/aside.c"
-#include "daemon/fault.c"
-#include "daemon/limits.c"
-#include "daemon/machine.c"
-#include "daemon/memory.c"
+#include "arena_daemon.h"
 
 #include <signal.h>
 
 #include "load_conf.h" /* last: it has names of its own */
 
-static struct service service = {.conf = &conf};
+static struct service service = {.conf = &conf, .lib.worker.name = "trial"};
 
 static struct machine_finding find(const char *name, bool running)
 {
@@ -24,6 +19,7 @@ static struct machine_finding find(const char *name, bool running)
 	};
 	struct machine_finding f;
 
+	memory_plan_arena(&service);
 	for (int i = 0; machine_probe(i, &asked, &f); i++)
 		if (!strcmp(f.name, name))
 			return f;
@@ -79,9 +75,7 @@ static void an_arena_that_finds_no_room_is_found(void **unused)
 	/* It has it already; only growing is in question. */
 	assert_int_equal(find("shared memory", true).verdict, MACHINE_ADVICE);
 	load("[arena]\nsize = 128G\nmax = 128G\nbackend = memfd\n");
-	service.arena.backend = RF_BACKEND_MEMFD;
 	assert_int_equal(find("shared memory", false).verdict, MACHINE_FINE);
-	service.arena.backend = RF_BACKEND_POSIX;
 }
 
 static void a_directory_that_cannot_be_made_is_found(void **unused)

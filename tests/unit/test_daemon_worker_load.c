@@ -97,7 +97,21 @@ static void another_abi_is_refused_naming_both(void **unused)
 	(void)unused;
 	worker.abi = 77;
 	check_refused(&worker, "ABI 77");
-	check_refused(&worker, "speaks ABI 2");
+	check_refused(&worker, "speaks ABI 3");
+}
+
+static void an_older_abi_is_taken_while_it_can_be(void **unused)
+{
+	struct rf_worker worker = good(), taken;
+	struct fault fault;
+
+	(void)unused;
+	worker.abi = RF_WORKER_ABI_MIN;
+	worker.struct_size = offsetof(struct rf_worker, walk);
+	assert_int_equal(worker_accept(&taken, &worker, "w", &fault), 0);
+	assert_null(taken.walk);
+	worker.abi = RF_WORKER_ABI_MIN - 1;
+	check_refused(&worker, "ABI 1");
 }
 
 static void what_is_no_worker_is_refused(void **unused)
@@ -158,6 +172,7 @@ int main(void)
 		cmocka_unit_test(an_older_worker_lacks_later_hooks),
 		cmocka_unit_test(a_newer_worker_is_taken_as_far_as_known),
 		cmocka_unit_test(another_abi_is_refused_naming_both),
+		cmocka_unit_test(an_older_abi_is_taken_while_it_can_be),
 		cmocka_unit_test(what_is_no_worker_is_refused),
 		cmocka_unit_test(a_struct_too_short_to_serve_is_refused),
 		cmocka_unit_test(a_worker_without_request_or_name_is_refused),

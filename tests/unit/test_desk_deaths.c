@@ -238,14 +238,14 @@ static void a_worker_sees_which_attempt_it_is(void **state)
 	run_desk();
 	ask(ANN, "echo");
 	/* As a death in the first attempt leaves it. */
-	RF_SUPER->desk.attempt = RF_SUPER->desk.request_pos << 8 | 1;
+	RF_SUPER->attempt = RF_SUPER->desk.request_pos << 8 | 1;
 	run_desk();
 	assert_int_equal(trial_attempt, 2);
 	ask(ANN, "echo");
 	run_desk();
 	assert_int_equal(trial_attempt, 1);
 	ask(ANN, "add");
-	RF_SUPER->desk.attempt = RF_SUPER->desk.request_pos << 8 | 2;
+	RF_SUPER->attempt = RF_SUPER->desk.request_pos << 8 | 2;
 	run_desk();
 	expect(ANN, RF_MSG_REPLY, "");
 	expect(ANN, RF_MSG_REPLY, "");
@@ -291,7 +291,7 @@ static void attempts_made_in_the_old_channel_do_not_count(void **state)
 		ask(ANN, "add"); /* at the same position both times */
 		if (i == 1)
 			break;
-		RF_SUPER->desk.attempt = RF_SUPER->desk.request_pos << 8 | 2;
+		RF_SUPER->attempt = RF_SUPER->desk.request_pos << 8 | 2;
 		rf_channel_reset(&channel);
 		request_head = reply_pos = 0;
 	}
@@ -417,7 +417,7 @@ static void each_request_takes_effect_once_through_kills(void **state)
 		nap_us((unsigned)random_below(200));
 		kill_child(business);
 		undone += RF_SUPER->log_tail != 0;
-		last_attempt = RF_SUPER->desk.attempt >> 8;
+		last_attempt = RF_SUPER->attempt >> 8;
 		start_business();
 		wait_until_past(last_attempt);
 	}

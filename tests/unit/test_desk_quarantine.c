@@ -462,7 +462,7 @@ static void what_cannot_commit_stays(void **state)
 	plan->kills = true;
 	ask(ANN, "fail 12 custom"); /* ENOMEM */
 	rf_lease_take(0, false);
-	RF_SUPER->desk.attempt = RF_SUPER->desk.request_pos << 8 | 2;
+	RF_SUPER->attempt = RF_SUPER->desk.request_pos << 8 | 2;
 	rf_lease_give();
 	assert_int_equal(run_serve(), 0);
 	expect(ANN, RF_MSG_ERROR, "CRASHED ");

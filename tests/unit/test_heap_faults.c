@@ -6,7 +6,7 @@
  */
 #include "scratch_arena.h"
 #include "suite.h"
-#include <pages.h>
+#include <heap/pages.h>
 
 static int set_up(void **state)
 {
@@ -269,6 +269,7 @@ static void misuse_ends_the_process_before_it_does_harm(void **state)
 
 static void the_walker_reports_each_planted_fault(void **state)
 {
+	struct rf_heap_shm *heap = &RF_SUPER->heap;
 	struct rf_run *run, saved;
 	uint32_t page;
 
@@ -285,17 +286,24 @@ static void the_walker_reports_each_planted_fault(void **state)
 		undo;                                                          \
 		assert_int_equal(rf_heap_check(), 0);                          \
 	} while (0)
-	PLANTED(run->small.used++, *run = saved);
+	PLANTED(run->first++, *run = saved);
 	PLANTED(run->bitmap[0] ^= 4, *run = saved);
-	PLANTED(run->small.hint = 1, *run = saved);
-	PLANTED(run->small.linked = 0, *run = saved);
+	PLANTED(run->bitmap[4] = 0, *run = saved);
+	PLANTED(run->linked = 0, *run = saved);
 	PLANTED(run->klass++, *run = saved);
 	PLANTED(run->pages++, *run = saved);
 	PLANTED(run->kind = RF_RUN_FREE, *run = saved);
 	PLANTED(run->prev = 5, *run = saved);
-	PLANTED(RF_SUPER->heap.used_bytes++, RF_SUPER->heap.used_bytes--);
-	PLANTED(RF_SUPER->heap.bin_map[0] ^= 2, RF_SUPER->heap.bin_map[0] ^= 2);
-	PLANTED(RF_SUPER->heap.page_count--, RF_SUPER->heap.page_count++);
+	PLANTED(heap->used_bytes++, heap->used_bytes--);
+	PLANTED(heap->bin_map[0][0] ^= 2, heap->bin_map[0][0] ^= 2);
+	PLANTED(heap->bin_map[1][0] ^= 2, heap->bin_map[1][0] ^= 2);
+	PLANTED(heap->page_count--, heap->page_count++);
+	PLANTED(heap->run_count++, heap->run_count--);
+	PLANTED(heap->free_pages[0]++, heap->free_pages[0]--);
+	PLANTED(heap->free_pages[1]++, heap->free_pages[1]--);
+	PLANTED(heap->spares[3] = *rf_page_map(page),
+		heap->spares[3] = RF_RUN_NONE);
+	PLANTED(*rf_page_map(page) ^= 1, *rf_page_map(page) ^= 1);
 #undef PLANTED
 }
 

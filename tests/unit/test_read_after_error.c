@@ -7,7 +7,7 @@
  * the commands of one MULTI would.
  */
 #include "tight_log.h"
-#include <pages.h>
+#include <heap/pages.h>
 #include <refork/list.h>
 #include <refork/map.h>
 #include <refork/set.h>

@@ -8,7 +8,7 @@
  */
 #include "scratch_arena.h"
 #include "suite.h"
-#include <pages.h>
+#include <heap/pages.h>
 #include <refork/list.h>
 #include <refork/sorted.h>
 

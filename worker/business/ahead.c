@@ -5,6 +5,7 @@
  * the ring is checked here as if it would never be checked again, and whatever
  * looks odd is left out.
  */
+#include "common/guard.h"
 #include "common/super.h"
 #include "desk.h"
 #include <string.h>
@@ -44,6 +45,9 @@ void ahead_look(const struct desk *desk)
 			&msg, rf_ring_payload(ring, pos), &arguments[count]);
 		pos += msg.ring_bytes;
 	}
-	if (count >= 2)
-		desk->worker->ahead(arguments, count);
+	if (count < 2)
+		return;
+	rf_guard_batch(false);
+	desk->worker->ahead(arguments, count);
+	rf_guard_batch(true);
 }

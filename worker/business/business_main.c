@@ -16,11 +16,15 @@
 #include "conf/conf.h"
 #include "crash.h"
 #include "desk.h"
+#include "dump.h"
+#include "guarding.h"
+#include "hold.h"
 #include "holder.h"
 #include "quarantine.h"
 #include "standby.h"
 #include "stats.h"
 #include "takeover.h"
+#include "trim.h"
 #include <errno.h>
 #include <refork/log.h>
 #include <signal.h>
@@ -89,6 +93,8 @@ static void prepare(const struct rf_child *self, struct desk *desk, int *epoll)
 	if (error != 0)
 		takeover_give_up("open the arena", error);
 	rf_arena_use(self->arena);
+	dump_prepare(self);
+	guarding_begin(self);
 	stats_init(self->status);
 	*epoll = watch_bell(self->channel->bell_business);
 	if (*epoll < 0)
@@ -155,6 +161,9 @@ static int serve(struct desk *desk)
 
 	while (!desk_is_to_leave(desk)) {
 		rf_status_add(mine->rounds, 1);
+		if (rf_unlikely(hold_is_ordered(desk)))
+			hold_keep(desk);
+		guarding_look(desk->now_ms);
 		if (rf_unlikely(!settled) && desk->now_ms >= settle_at_ms) {
 			settle(desk->self);
 			settled = true;
@@ -168,7 +177,9 @@ static int serve(struct desk *desk)
 			continue;
 		if (desk->stopping)
 			break;
-		desk_sleep(desk, settled ? DESK_SLEEP_MS : SETTLE_MS);
+		desk_sleep(
+			desk, settled ? trim_idle(desk->now_ms, DESK_SLEEP_MS)
+				      : SETTLE_MS);
 	}
 	return done;
 }

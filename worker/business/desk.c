@@ -20,8 +20,10 @@
  *                      +-- death: rolled back, run again -+
  */
 #include "desk.h"
+#include "common/guard.h"
 #include "common/super.h"
 #include "conf/conf.h"
+#include "hold.h"
 #include "in_work.h"
 #include "messages.h"
 #include "parked.h"
@@ -59,18 +61,18 @@ static const struct {
 /* Store the number of this attempt before it can do harm. */
 static unsigned count_attempt(uint64_t pos)
 {
-	uint64_t last = MINE->attempt;
+	uint64_t last = RF_SUPER->attempt;
 	uint64_t count = last >> 8 == pos ? (last & 255) + 1 : 1;
 
 	if (count <= UINT8_MAX)
-		MINE->attempt = pos << 8 | count;
+		RF_SUPER->attempt = pos << 8 | count;
 	return (unsigned)count;
 }
 
 /* It was given up, and that says nothing of it. */
 static void take_attempt_back(void)
 {
-	MINE->attempt--;
+	RF_SUPER->attempt--;
 }
 
 /* ---- one transaction per message ---- */
@@ -195,7 +197,9 @@ static void show_all(struct desk *desk)
 	rf_status_set(desk->status->business.quarantined, MINE->quarantined);
 	rf_status_set(desk->status->business.arena_used_bytes, rf_heap_used());
 	rf_status_set(desk->status->business.arena_size_bytes,
-		(uint64_t)RF_SUPER->heap.page_count << RF_PAGE_SHIFT);
+		(uint64_t)(RF_SUPER->heap.page_count -
+			   RF_SUPER->heap.free_pages[1])
+			<< RF_PAGE_SHIFT);
 }
 
 /* The message at request_pos: 1, 0 when there is none, -EBADMSG. */
@@ -243,8 +247,9 @@ int desk_round(struct desk *desk)
 	desk->now_ms = rf_now_ms();
 	desk->has_waited = true;
 	job.attempts_max = attempts_max(desk);
+	rf_guard_batch(true); /* no code but ours between two requests */
 	for (done = 0; done < ROUND_MESSAGES && error == 0; done++) {
-		if (desk_is_to_leave(desk))
+		if (desk_is_to_leave(desk) || hold_is_ordered(desk))
 			break;
 		if (done % RF_AHEAD_MAX == 0)
 			ahead_look(desk);
@@ -257,6 +262,7 @@ int desk_round(struct desk *desk)
 		if (done % SHOW_MESSAGES == SHOW_MESSAGES - 1)
 			show_replies(desk, false);
 	}
+	rf_guard_batch(false);
 	done += parked_sweep();
 	if (done > 0 || desk->owes_bell)
 		show_all(desk);
@@ -327,7 +333,7 @@ void desk_init(struct desk *desk, const struct rf_child *self)
 static int start_epoch(struct desk *desk)
 {
 	messages_end_all_conns(desk, count_attempt(EPOCH_POS));
-	MINE->attempt = 0;
+	RF_SUPER->attempt = 0;
 	rf_tx_begin();
 	RF_SET(MINE->request_pos, 0);
 	RF_SET(MINE->reply_pos, 0);

@@ -67,7 +67,7 @@ static const uint8_t *find_in_ring(const struct rf_lane *lane,
 void in_work_describe(
 	const struct rf_channel *channel, struct rf_crash_request *out)
 {
-	uint64_t word = RF_SUPER->desk.attempt;
+	uint64_t word = RF_SUPER->attempt;
 	uint64_t position = word >> 8;
 	const uint8_t *payload;
 
@@ -90,7 +90,7 @@ void in_work_describe(
 void in_work_describe_left(
 	const struct rf_channel *channel, struct rf_crash_request *out)
 {
-	uint64_t word = RF_SUPER->desk.attempt;
+	uint64_t word = RF_SUPER->attempt;
 
 	if (word >> 8 == parked_next_pos() && (word & 255) != 0)
 		in_work_describe(channel, out);

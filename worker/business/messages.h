@@ -11,7 +11,7 @@ struct job {
 	struct desk *desk;
 	struct rf_msg msg;	  /* a copy, checked */
 	struct rf_parked *parked; /* NULL: it stands in the ring */
-	uint64_t position;	  /* as in desk.attempt */
+	uint64_t position;	  /* as in rf_super.attempt */
 	uint64_t next;		  /* request_pos once it is done */
 	const uint8_t *payload;
 	size_t bytes;

@@ -24,9 +24,9 @@
  */
 #include "parked.h"
 #include "common/scene.h"
+#include "common/verify/walk_form.h"
 #include <errno.h>
 #include <refork/heap.h>
-#include <refork/log.h>
 #include <refork/tx.h>
 
 #define MINE (&RF_SUPER->desk)
@@ -236,73 +236,7 @@ const struct rf_parked *parked_in_work(
 
 /* ---- the walk ---- */
 
-static int report(const struct rf_conn *conn, const char *what)
-{
-	rf_log(RF_LOG_ERROR, "connection %llu: its parked requests: %s",
-		(unsigned long long)rf_conn_serial(conn->id), what);
-	return -EBADMSG;
-}
-
-static int check_conn(const struct rf_conn *conn)
-{
-	const struct rf_parked *last = NULL, *block = parked_first(conn);
-	uint64_t bytes = 0;
-
-	for (; block != NULL; last = block, block = block->next) {
-		if (!rf_is_block(block, sizeof *block) ||
-			!rf_is_block(block, block_bytes(block)))
-			return report(conn, "one is no block");
-		if (last != NULL && last->serial >= block->serial &&
-			last != parked_first(conn))
-			return report(conn, "not in order");
-		bytes += block_bytes(block);
-		if (bytes > conn->own[RF_OWN_BYTES])
-			return report(conn, "more than their sum");
-	}
-	if (word(last) != conn->own[RF_OWN_LAST])
-		return report(conn, "the last one is not the last");
-	if (bytes != conn->own[RF_OWN_BYTES])
-		return report(conn, "their sum is another");
-	if (last == NULL && has_flag(conn, RF_CONN_READY))
-		return report(conn, "ready, and there are none");
-	return 0;
-}
-
-/* Nobody has counted those that were dropped: no more than the heap holds. */
-static int check_dropped(void)
-{
-	size_t left = rf_heap_used() / sizeof(struct rf_parked);
-
-	for (const struct rf_parked *p = MINE->dropped; p != NULL; p = p->next)
-		if (!rf_is_block(p, sizeof *p) || left-- == 0) {
-			rf_log(RF_LOG_ERROR, "dropped requests: one is no "
-					     "block, or their list is a ring");
-			return -EBADMSG;
-		}
-	return 0;
-}
-
 int parked_check(void)
 {
-	const struct rf_conn *conn, *prev = NULL;
-	size_t ready = 0;
-
-	for (size_t slot = 0; (conn = conns_next(&slot)) != NULL; slot++) {
-		if (check_conn(conn) != 0)
-			return -EBADMSG;
-		ready += has_flag(conn, RF_CONN_READY);
-	}
-	for (conn = MINE->ready_first; conn != NULL; conn = next_of(conn)) {
-		if (conns_find(conn->id) != conn ||
-			!has_flag(conn, RF_CONN_READY) ||
-			prev_of(conn) != prev || ready-- == 0)
-			return report(conn, "the list of those that are ready");
-		prev = conn;
-	}
-	if (MINE->ready_last != prev || ready != 0) {
-		rf_log(RF_LOG_ERROR, "the list of connections that are ready "
-				     "ends elsewhere");
-		return -EBADMSG;
-	}
-	return check_dropped();
+	return rf_desk_check();
 }

@@ -14,7 +14,7 @@ static inline struct rf_parked *parked_first(const struct rf_conn *conn)
 	return (struct rf_parked *)conn->own[RF_OWN_FIRST];
 }
 
-/* Where the message stands that is worked on next: as in desk.attempt. */
+/* Where the message stands that is worked on next: as in rf_super.attempt. */
 static inline uint64_t parked_next_pos(void)
 {
 	const struct rf_conn *ready = RF_SUPER->desk.ready_first;

@@ -98,7 +98,7 @@ static bool is_kept(int dir, const struct rf_quarantine_entry *newest,
 
 static uint64_t next_id(uint64_t newest)
 {
-	uint64_t last = RF_SUPER->released.last_id;
+	uint64_t last = RF_SUPER->quarantine_last_id;
 
 	return (newest > last ? newest : last) + 1;
 }
@@ -118,7 +118,7 @@ static int keep_in(int dir, const struct rf_child *self,
 	file.id = next_id(count > 0 ? entries[count - 1].id : 0);
 	free(entries);
 	if (!kept) {
-		RF_SUPER->released.last_id = file.id;
+		RF_SUPER->quarantine_last_id = file.id;
 		error = rf_quarantine_write(dir, &file, payload);
 	}
 	if (error == 0 && !kept)
@@ -279,7 +279,7 @@ static int run(struct desk *desk, const struct released *r)
 	int error;
 
 	/* Should it die, it was at no message of the ring. */
-	RF_SUPER->desk.attempt = NO_MESSAGE << 8;
+	RF_SUPER->attempt = NO_MESSAGE << 8;
 	rf_status_set(desk->status->business.release_reply_bytes, 0);
 	desk_work_begins(desk, RF_PHASE_REQUEST);
 	error = run_in_tx(desk, r);

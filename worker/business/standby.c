@@ -15,6 +15,7 @@
  */
 #include "standby.h"
 #include "common/arena.h"
+#include "common/super.h"
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
@@ -52,19 +53,25 @@ static void set_slice(uint64_t ns)
 	syscall(SYS_sched_setattr, 0, &attr, 0);
 }
 
-/* The next piece that is backed and not done; false: there is none. */
+/* The next piece that is backed and not done; false: there is none. Holes are
+ * left out for good: whoever fills one later touches it himself. */
 static bool next_piece(
-	const struct prefault *all, size_t *range, struct rf_range *piece)
+	struct prefault *all, size_t *range, struct rf_range *piece)
 {
 	struct rf_range backed[RF_RANGE_COUNT];
 
 	rf_arena_backed(backed);
 	for (size_t i = 0; i < RF_RANGE_COUNT; i++) {
-		if (backed[i].bytes <= all->done[i])
+		size_t end = backed[i].off + backed[i].bytes;
+
+		if (backed[i].bytes <= all->done[i] ||
+			!rf_segment_next_backed(rf_arena_segment,
+				backed[i].off + all->done[i], end, piece)) {
+			all->done[i] = backed[i].bytes; /* or it has shrunk */
 			continue;
+		}
 		*range = i;
-		piece->off = backed[i].off + all->done[i];
-		piece->bytes = backed[i].bytes - all->done[i];
+		all->done[i] = piece->off - backed[i].off;
 		if (piece->bytes > STEP_BYTES)
 			piece->bytes = STEP_BYTES;
 		return true;

@@ -18,7 +18,9 @@ void rf_stats(struct rf_stats *out)
 
 	*out = (struct rf_stats){
 		.arena_used_bytes = heap->used_bytes,
-		.arena_size_bytes = (size_t)heap->page_count << RF_PAGE_SHIFT,
+		.arena_size_bytes =
+			(size_t)(heap->page_count - heap->free_pages[1])
+			<< RF_PAGE_SHIFT,
 		.arena_max_bytes = RF_SUPER->max_bytes,
 		.quarantined = RF_SUPER->desk.quarantined,
 	};

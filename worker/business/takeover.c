@@ -13,6 +13,7 @@
 #include "common/super.h"
 #include "conf/conf.h"
 #include "crash.h"
+#include "guarding.h"
 #include "in_work.h"
 #include "parked.h"
 #include <errno.h>
@@ -21,6 +22,7 @@
 #include <refork/tx.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 _Noreturn void takeover_give_up(const char *what, int error)
@@ -35,22 +37,36 @@ static void set_phase(const struct rf_child *self, enum rf_phase phase)
 	rf_status_set(self->status->business.phase, (uint32_t)phase);
 }
 
+/* The last holder, `last`, had more threads than the one that is gone. It may
+ * have started them in any hook, so what it said after `start` is not enough.
+ * A pid that is another process's by now costs nothing but a look. */
+static bool had_threads(const struct rf_child *self, int32_t last)
+{
+	char path[32];
+	struct stat st;
+
+	if (rf_status_get(self->status->business.threads) > 1)
+		return true;
+	snprintf(path, sizeof path, "/proc/%d/task", last);
+	return last != 0 && stat(path, &st) == 0 && st.st_nlink > 3;
+}
+
 /* The kernel gives a dead thread's lease at once, and another thread of the
  * same process may live for a moment longer. */
-static void wait_for_threads(const struct rf_child *self)
+static void wait_for_threads(const struct rf_child *self, int32_t last)
 {
 	struct pollfd end = {.fd = self->predecessor, .events = POLLIN};
 
-	if (rf_status_get(self->status->business.threads) <= 1)
+	if (end.fd < 0 || !had_threads(self, last))
 		return;
-	while (end.fd >= 0 && poll(&end, 1, -1) < 0 && errno == EINTR)
+	while (poll(&end, 1, -1) < 0 && errno == EINTR)
 		;
 }
 
 /* ---- who is to blame for the death ---- */
 
 /* The last holder was at a message and has not died by itself: then the lease
- * would have been given. `last` is its pid. */
+ * would have been given, or marked. `last` is its pid. */
 static bool was_struck(const struct rf_child *self, int32_t *last)
 {
 	const struct rf_status_business *mine = &self->status->business;
@@ -71,7 +87,6 @@ static bool was_struck(const struct rf_child *self, int32_t *last)
 static bool is_blameless(const struct rf_child *self, int32_t last)
 {
 	const struct rf_status_shm *st = self->status;
-	struct rf_desk *desk = &RF_SUPER->desk;
 	uint64_t pos = parked_next_pos();
 	uint64_t count;
 
@@ -79,20 +94,18 @@ static bool is_blameless(const struct rf_child *self, int32_t last)
 		return true;
 	if (last == rf_status_get(st->supervisor.hung_pid))
 		return false;
-	count = desk->outside >> 8 == pos ? desk->outside & 255 : 0;
+	count = RF_SUPER->outside >> 8 == pos ? RF_SUPER->outside & 255 : 0;
 	if (count >= OUTSIDE_MAX)
 		return false;
-	desk->outside = pos << 8 | (count + 1);
+	RF_SUPER->outside = pos << 8 | (count + 1);
 	return true;
 }
 
 static void forgive(void)
 {
-	struct rf_desk *desk = &RF_SUPER->desk;
-
-	if (desk->attempt >> 8 == parked_next_pos() &&
-		(desk->attempt & 255) != 0)
-		desk->attempt--;
+	if (RF_SUPER->attempt >> 8 == parked_next_pos() &&
+		(RF_SUPER->attempt & 255) != 0)
+		RF_SUPER->attempt--;
 }
 
 /* What the last holder left in the words that are now ours. */
@@ -116,14 +129,15 @@ static void begin_words(const struct rf_child *self, int lease)
 	memset(&note->request, 0, sizeof note->request);
 }
 
-static void roll_back(const struct rf_child *self, int lease)
+static void roll_back(const struct rf_child *self, int lease, int32_t last)
 {
 	struct rf_status_business *mine = &self->status->business;
 	struct rf_takeover *note = &mine->takeover;
 	size_t undone;
 
-	wait_for_threads(self);
+	wait_for_threads(self, last);
 	undone = rf_lease_recover();
+	guarding_compare(self);
 	rf_status_set(mine->threads, 1);
 	rf_arena_set_generation(RF_SUPER->generation + 1);
 	rf_status_set(note->generation, RF_SUPER->generation);
@@ -254,7 +268,7 @@ void takeover_run(struct desk *desk, int lease)
 	int error;
 
 	begin_words(self, lease);
-	roll_back(self, lease);
+	roll_back(self, lease, last);
 	if (struck && is_blameless(self, last))
 		forgive();
 	if (self->verify)

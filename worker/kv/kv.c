@@ -11,6 +11,7 @@
  */
 #include "worker/kv/client/client.h"
 #include "worker/kv/keys/root.h"
+#include "worker/kv/walk.h"
 #include <errno.h>
 #include <refork/log.h>
 #include <refork/slot.h>
@@ -136,13 +137,14 @@ static uint32_t tick(int64_t now_ms)
 	client_ms = kv_client_tick(&call);
 	if (more || client_ms <= now_ms)
 		return 0;
-	next_ms = kv_expire_next_ms() + 1;
+	next_ms = kv_expire_next_ms(); /* INT64_MAX: there is none */
+	if (next_ms > now_ms + TICK_MS - 1)
+		next_ms = now_ms + TICK_MS - 1;
+	next_ms++;
 	if (next_ms < now_ms + TICK_MS_MIN)
 		next_ms = now_ms + TICK_MS_MIN;
 	if (next_ms > client_ms)
 		next_ms = client_ms;
-	if (next_ms > now_ms + TICK_MS)
-		next_ms = now_ms + TICK_MS;
 	return (uint32_t)(next_ms - now_ms);
 }
 
@@ -173,4 +175,5 @@ __attribute__((visibility("default"))) const struct rf_worker refork_worker = {
 	.closed = closed,
 	.ahead = ahead,
 	.skipped = kv_client_skipped,
+	.walk = kv_walk,
 };

@@ -126,6 +126,5 @@ void kv_client_skipped(const struct rf_request *req);
 /* The request is released from quarantine: have its connection ready for it.
  * false: it cannot run without its own; the error has been replied. */
 bool kv_client_released(const struct rf_request *req, struct rf_reply *reply);
-int kv_client_verify(void);
 
 #endif

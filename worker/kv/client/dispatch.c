@@ -42,6 +42,7 @@ void kv_park(struct kv_call *call)
 /* For CLIENT LIST; not worth the log. */
 static inline void remember(const struct kv_call *call)
 {
+	rf_tx_unlogged(&call->conn->user[KV_CONN_LAST], sizeof(uint64_t));
 	call->conn->user[KV_CONN_LAST] = (uint64_t)call->now_ms
 						 << KV_LAST_SHIFT |
 					 kv_table_index(call->command);

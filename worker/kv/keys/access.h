@@ -33,6 +33,7 @@ void kv_access_lfu(struct kv_value *value, int64_t now_ms);
 
 static inline void kv_access_write(struct kv_value *value, uint32_t access)
 {
+	rf_tx_unlogged(&value->head, sizeof value->head);
 	value->head = (value->head & ~KV_ACCESS) | access;
 }
 

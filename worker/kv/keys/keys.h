@@ -220,7 +220,6 @@ uint64_t kv_dead_count(void);
 bool kv_expire_step(struct kv_call *call, size_t budget);
 /* No key expires before this; a lower bound. */
 int64_t kv_expire_next_ms(void);
-int kv_verify(void);
 
 /* ---- memory (evict.c) ---- */
 

@@ -20,13 +20,13 @@
 	{                                                                      \
 		return rf_##type##_clear_step(root, budget);                   \
 	}                                                                      \
-	static int type##_check(const void *root, const char *name)            \
+	static bool type##_walk(struct rf_walk *walk, const void *root)        \
 	{                                                                      \
-		return rf_##type##_check(root, name);                          \
+		return rf_walk_##type(walk, root);                             \
 	}
 #define ROW(type)                                                              \
 	type##_count, type##_memory, type##_is_compact, type##_clear_step,     \
-		type##_check
+		type##_walk
 
 KIND(list)
 KIND(map)

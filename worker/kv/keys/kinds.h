@@ -4,6 +4,7 @@
 #define KV_KINDS_H
 
 #include "worker/kv/keys/keys.h"
+#include <refork/walk.h>
 
 struct kv_kind_row {
 	const char *compact, *large; /* redis's names of the encodings */
@@ -11,7 +12,7 @@ struct kv_kind_row {
 	size_t (*memory)(const void *root);
 	bool (*is_compact)(const void *root);
 	bool (*clear_step)(void *root, size_t budget);
-	int (*check)(const void *root, const char *name);
+	bool (*walk)(struct rf_walk *walk, const void *root);
 };
 
 /* Strings have no row: they are one block. */

@@ -23,6 +23,7 @@ void kv_memory_measure(struct kv_memory *memory)
 	struct rf_heap_stats heap;
 
 	rf_heap_stats(&heap);
+	rf_tx_unlogged(tally, sizeof *tally);
 	if (heap.used_bytes > tally->memory_peak_bytes)
 		tally->memory_peak_bytes = heap.used_bytes;
 	*memory = (struct kv_memory){

@@ -20,7 +20,10 @@ void kv_cmd_time(struct kv_call *call)
 
 static void saved(void)
 {
-	kv_root->counters[KV_COUNT_CHANGES] = 0;
+	uint64_t *changes = &kv_root->counters[KV_COUNT_CHANGES];
+
+	rf_tx_unlogged(changes, sizeof *changes);
+	*changes = 0;
 }
 
 void kv_cmd_save(struct kv_call *call)

@@ -72,6 +72,5 @@ void kv_stats_reset(void);
 void kv_server_create(void);
 /* The settings of new state: what the ini says. */
 void kv_settings_create(void);
-int kv_server_verify(void);
 
 #endif

@@ -7,13 +7,13 @@
  * twice, which is what happened.
  */
 #include "worker/kv/server/records.h"
-#include <errno.h>
-#include <refork/log.h>
+#include "worker/kv/walk.h"
 #include <stdio.h>
 #include <sys/random.h>
 
 void kv_count(enum kv_counter counter)
 {
+	rf_tx_unlogged(&kv_root->counters[counter], sizeof(uint64_t));
 	kv_root->counters[counter]++;
 }
 
@@ -22,9 +22,18 @@ uint64_t kv_counter(enum kv_counter counter)
 	return kv_root->counters[counter];
 }
 
+/* To be written to. */
+static struct kv_tally *the_tally(void)
+{
+	struct kv_tally *tally = kv_records()->tally;
+
+	rf_tx_unlogged(tally, sizeof *tally);
+	return tally;
+}
+
 static struct kv_tally_row *row_of(const struct kv_call *call)
 {
-	return &kv_records()->tally->rows[kv_table_index(call->command)];
+	return &the_tally()->rows[kv_table_index(call->command)];
 }
 
 /* ---- errors ---- */
@@ -35,7 +44,7 @@ static uint64_t errors_counted;
 
 static void count_error(void)
 {
-	struct kv_tally *tally = kv_records()->tally;
+	struct kv_tally *tally = the_tally();
 	const char *name = rf_resp_last_error();
 	size_t i = 0;
 
@@ -100,13 +109,14 @@ void kv_stats_reset(void)
 	uint64_t empty_bytes = tally->empty_bytes;
 	uint64_t changes = kv_counter(KV_COUNT_CHANGES);
 
+	rf_tx_unlogged(kv_root->counters, sizeof kv_root->counters);
 	memset(kv_root->counters, 0, sizeof kv_root->counters);
 	kv_root->counters[KV_COUNT_CHANGES] = changes;
 	memset(tally, 0, sizeof *tally);
 	tally->empty_bytes = empty_bytes;
 }
 
-/* ---- creating, checking ---- */
+/* ---- creating, walking ---- */
 
 void kv_server_create(void)
 {
@@ -128,26 +138,17 @@ void kv_server_create(void)
 	kv_settings_create();
 }
 
-static int check_block(const void *block, size_t bytes, const char *name)
+void kv_server_walk(struct rf_walk *walk, const struct kv_root *root)
 {
-	if (rf_is_block(block, bytes))
-		return 0;
-	rf_log(RF_LOG_ERROR, "kv: %s are at %p, which is no block", name,
-		block);
-	return -EBADMSG;
-}
+	const struct kv_records *records = root->records;
+	struct rf_walk_scope scope;
 
-int kv_server_verify(void)
-{
-	const struct kv_records *records = kv_records();
-	int error = check_block(records, sizeof *records, "the records");
-
-	if (error != 0)
-		return error;
-	error = check_block(
-		records->tally, sizeof *records->tally, "the counters");
-	if (rf_map_check(&records->kept, "kv settings") != 0 ||
-		rf_history_check(&records->slowlog, "kv slowlog") != 0)
-		error = -EBADMSG;
-	return error;
+	rf_walk_enter(walk, &scope, "records", NULL, 0);
+	if (rf_walk_block(walk, records, sizeof *records, "records")) {
+		rf_walk_block(walk, records->tally, sizeof *records->tally,
+			"counters");
+		rf_walk_map(walk, &records->kept);
+		rf_walk_history(walk, &records->slowlog);
+	}
+	rf_walk_leave(walk);
 }

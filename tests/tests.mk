@@ -94,7 +94,7 @@ $(B)/tests/crash_%: tests/crash/crash_%.c $(CRASHLIB) $(CHILD) $(KV) $(CONF) \
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN_FLAGS) -o $@ \
-		$(filter %.c %.o %.a,$^) -lcmocka $(LIBS)
+		$(filter %.c %.o %.a,$^) -Wl,--wrap=rf_tx_begin -lcmocka $(LIBS)
 
 $(B)/bench/%: tests/bench/%.c $(CHILD) $(CONF) $(B)/librefork.a
 	@mkdir -p $(@D)

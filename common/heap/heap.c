@@ -352,6 +352,12 @@ void rf_heap_forget_deferred(void)
 	rf_heap_used_delta = 0;
 }
 
+void rf_heap_forget_hints(void)
+{
+	memset(recent, 0, sizeof recent);
+	memset(last_word, 0, sizeof last_word);
+}
+
 size_t rf_heap_used(void)
 {
 	return RF_HEAP->used_bytes + (uint64_t)rf_heap_used_delta;

@@ -151,4 +151,8 @@ static inline size_t rf_run_bytes(const struct rf_run *run)
 	return (size_t)run->pages << RF_PAGE_SHIFT;
 }
 
+/* Take as a process does that has just begun: so one of two that have had
+ * different lives takes the same blocks as the other. */
+void rf_heap_forget_hints(void);
+
 #endif

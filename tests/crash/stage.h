@@ -39,6 +39,10 @@ int stage_enter(struct stage *stage);
 /* Lay out a new arena in the stage of this process. */
 int stage_format(const struct geometry *geometry);
 
+/* Every transaction begins without the hints of those before it: so who goes on
+ * in another process takes the same blocks. */
+extern bool stage_without_hints;
+
 /* Has its network child's bell been rung? */
 bool stage_hears(const struct stage *stage);
 /* Let the bell be silent. */

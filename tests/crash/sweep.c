@@ -444,6 +444,7 @@ const struct verdict *sweep(const struct scenario *the_scenario)
 			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	memset(verdict, 0, sizeof *verdict);
 	scenario = the_scenario;
+	stage_without_hints = scenario->finish != NULL;
 	pid = fork();
 	if (pid == 0) {
 		dup2(said, STDERR_FILENO);

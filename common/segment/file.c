@@ -10,9 +10,11 @@
 #include <fcntl.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 /* Extents asked for at once. */
@@ -63,6 +65,19 @@ static int file_open(struct rf_segment *seg, int wait_ms)
 	return rf_named_open(seg, wait_ms, rf_open_path);
 }
 
+/* Its extents are pages of memory, as those of posix are. */
+static bool is_on_tmpfs(const struct rf_segment *seg)
+{
+	struct statfs fs;
+
+	return fstatfs(seg->fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+}
+
+static bool file_tells_untouched(const struct rf_segment *seg)
+{
+	return !is_on_tmpfs(seg) || rf_fd_tells_untouched(seg);
+}
+
 /* lseek() would take what was backed and never written for a hole. */
 static bool file_next(const struct rf_segment *seg, size_t off, size_t end,
 	struct rf_range *out)
@@ -80,7 +95,8 @@ static bool file_next(const struct rf_segment *seg, size_t off, size_t end,
 	ask.map.fm_length = end - off;
 	ask.map.fm_extent_count = EXTENTS;
 	if (ioctl(seg->fd, FS_IOC_FIEMAP, &ask) != 0)
-		return rf_all_backed(off, end, out);
+		return is_on_tmpfs(seg) ? rf_fd_next(seg, off, end, out)
+					: rf_all_backed(off, end, out);
 	if (ask.map.fm_mapped_extents == 0)
 		return false;
 	from = to = extent->fe_logical;
@@ -138,6 +154,7 @@ const struct rf_backend_ops rf_backend_file = {
 	.back = rf_fd_back,
 	.punch = rf_fd_punch,
 	.next = file_next,
+	.tells_untouched = file_tells_untouched,
 	.read = rf_fd_read,
 	.sync = file_sync,
 	.owner = file_owner,

@@ -358,7 +358,8 @@ class Service:
         self.process = None
         assert code == exit_code, f"exit status {code}:\n{self.log()}"
         self.assert_no_process_left()
-        assert not self.segments(), f"left in /dev/shm: {self.segments()}"
+        assert not self.segments(), \
+            f"left in /dev/shm: {self.segments()}\n{self.log()[-3000:]}"
         assert not self.files(), f"left in its directories: {self.files()}"
         assert not self.strays(), f"left in state_dir: {self.strays()}"
         self.assert_log_clean()

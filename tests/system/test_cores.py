@@ -154,7 +154,8 @@ def test_service_goes_on_while_a_large_core_is_written(shelf_with):
           f"({blocks >> 20} on the disk) after {whole_ms:.0f} ms")
     assert blocks > 200 * MIB
     assert written_then < size
-    pause_ms = float(re.search(r"serving again after ([\d.]+) ms",
-                               shelf.log())[1])
+    told = re.compile(r"serving again after ([\d.]+) ms")
+    wait_until(lambda: told.search(shelf.log()), "it is told")
+    pause_ms = float(told.search(shelf.log())[1])
     assert pause_ms < 5
     assert answered_ms < whole_ms / 2

@@ -232,7 +232,7 @@ def test_who_cannot_leave_in_time_stays(service):
         assert business(kv) == active
         for _ in range(2):
             pid = business(kv)
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, signal.SIGSEGV)
             wait_until(lambda: business(kv) not in (0, pid), "the next one")
         assert str(wire.read()).startswith("CRASHED ")
         assert wire.call("INCR", "n") == 1

@@ -19,6 +19,7 @@
  */
 #include "arena.h"
 #include "guard.h"
+#include "robust.h"
 #include "super.h"
 #include <errno.h>
 #include <refork/check.h>
@@ -40,23 +41,9 @@ static pid_t this_thread(void)
 	return (pid_t)syscall(SYS_gettid);
 }
 
-/* Made aside and copied: pthread_mutex_init() begins with zeros, and a death
- * after them would leave a mutex that is not robust and looks free. */
 int rf_lease_init(void)
 {
-	pthread_mutexattr_t attr;
-	pthread_mutex_t fresh;
-	int error = pthread_mutexattr_init(&attr);
-
-	if (error != 0)
-		return -error;
-	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-	pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
-	error = pthread_mutex_init(&fresh, &attr);
-	pthread_mutexattr_destroy(&attr);
-	if (error == 0)
-		RF_SUPER->lease = fresh;
-	return -error;
+	return rf_robust_make(&RF_SUPER->lease, PTHREAD_MUTEX_NORMAL);
 }
 
 static int wait_for(pthread_mutex_t *lease, int64_t wait_us)

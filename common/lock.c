@@ -25,6 +25,7 @@
  * two: a sender may die after its change and before the signal, and one sleeper
  * may be woken in place of all and die. So no sleep is longer than LOOK_US.
  */
+#include "robust.h"
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
@@ -47,31 +48,12 @@ enum lock_state { LOCK_SOUND, LOCK_SUSPECT, LOCK_BROKEN };
 	__atomic_store_n(&(lock)->state, (uint32_t)(value), __ATOMIC_SEQ_CST)
 #define state_of(lock) __atomic_load_n(&(lock)->state, __ATOMIC_SEQ_CST)
 
-/* Made aside and copied: no death leaves a mutex that is not robust. */
-static int make_mutex(pthread_mutex_t *out)
-{
-	pthread_mutexattr_t attr;
-	pthread_mutex_t fresh;
-	int error = pthread_mutexattr_init(&attr);
-
-	if (error != 0)
-		return -error;
-	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-	pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
-	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ERRORCHECK);
-	error = pthread_mutex_init(&fresh, &attr);
-	pthread_mutexattr_destroy(&attr);
-	if (error == 0)
-		*out = fresh;
-	return -error;
-}
-
 static int make_lock(struct rf_lock *lock, const char *name)
 {
 	int error;
 
 	lock->magic = 0;
-	error = make_mutex(&lock->mutex);
+	error = rf_robust_make(&lock->mutex, PTHREAD_MUTEX_ERRORCHECK);
 	if (error != 0)
 		return error;
 	snprintf(lock->name, sizeof lock->name, "%s", name);
@@ -104,7 +86,7 @@ static int renew(struct rf_lock *lock)
 	}
 	/* Its holder is of another run of the machine, and so are the links of
 	 * its list: of the lock nothing is used. */
-	return make_mutex(&lock->mutex);
+	return rf_robust_make(&lock->mutex, PTHREAD_MUTEX_ERRORCHECK);
 }
 
 int rf_lock_renew(struct rf_lock *lock)

@@ -179,7 +179,8 @@ static void on_deadline(struct ev_loop *loop, ev_timer *w, int events)
 		client_close(c);
 		return;
 	}
-	fprintf(c->call.out, "not done within %u s; it goes on by itself\n",
+	fprintf(c->call.out,
+		"not done within %u s; if it has begun, it goes on by itself\n",
 		c->call.verb->deadline_s);
 	send_answer(c, VERB_REFUSED);
 }

@@ -165,8 +165,7 @@ bool family_serves(const struct family *f)
 
 bool family_begins(const struct family *f)
 {
-	return f->members[NETWORK].state == CHILD_STARTING ||
-	       f->members[BUSINESS].state == CHILD_STARTING;
+	return !f->stopping && !family_is_held(f) && !family_serves(f);
 }
 
 bool family_has_served(const struct family *f)

@@ -53,7 +53,7 @@ void family_start(struct family *f);
 bool family_stop_next(struct family *f);
 
 bool family_serves(const struct family *f);
-/* Not yet, but within its start_timeout, or then it fails. */
+/* It does not serve, and will without anybody's word. */
 bool family_begins(const struct family *f);
 bool family_has_served(const struct family *f);
 /* The ladder's end (on_limit = hold): an operator is to act. */

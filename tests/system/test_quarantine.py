@@ -166,6 +166,22 @@ def test_one_that_is_cured_runs_once_and_is_gone(daemon):
     keys_survive(kv)
 
 
+def test_a_release_waits_for_a_service_that_begins(daemon):
+    kv = daemon().start()
+    poison(kv)
+    kv.stop()
+    rewrite(kv, 1, "INCR", "cured")
+    kv.start()
+    wait_until(kv.standby_is_ready, "it stands by")
+    # It is to take over, and cannot: after 200 ms another one is forked.
+    os.kill(kv.standby_pid, signal.SIGSTOP)
+    os.kill(kv.business_pid, signal.SIGKILL)
+    wait_until(lambda: kv.status()["state"] != "serving", "it does not serve")
+    assert json.loads(kv.control("--json", "quarantine", "release",
+                                 "1").stdout)["reply"] == ":1\r\n"
+    assert kept(kv) == []
+
+
 def test_one_that_is_answered_with_an_error_stays(daemon):
     kv = daemon().start()
     poison(kv)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_file_mark.c -- a file is taken over when it is whole, and only then. */
+#include "call_deaths.h"
 #include "file_mark_stage.h"
-#include <sys/ptrace.h>
 
 /* ---- taken, and refused ---- */
 
@@ -177,8 +177,7 @@ static void other_backends_have_no_mark(void **state)
 static int serve_and_close(void *unused)
 {
 	(void)unused;
-	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-	raise(SIGSTOP);
+	being_stepped();
 	if (find() != 0 || adopt() != 0 || write_root("second") != 0)
 		return 1;
 	rf_lease_give();
@@ -188,30 +187,12 @@ static int serve_and_close(void *unused)
 	return 0;
 }
 
-static bool die_at(int stop)
-{
-	pid_t child = fork_child(serve_and_close, NULL);
-	int status = -1;
-
-	waitpid(child, &status, 0);
-	for (int i = 0; i < stop && WIFSTOPPED(status); i++) {
-		ptrace(PTRACE_SYSCALL, child, NULL, NULL);
-		waitpid(child, &status, 0);
-	}
-	if (!WIFSTOPPED(status)) {
-		assert_int_equal(exit_of(status), 0);
-		return false;
-	}
-	kill_child(child);
-	return true;
-}
-
 static void a_daemon_killed_at_any_step_leaves_what_is_taken(void **state)
 {
 	int stop = 0;
 
 	(void)state;
-	while (die_at(++stop)) {
+	while (die_at_call(serve_and_close, ++stop)) {
 		assert_int_equal(find(), 0);
 		assert_int_equal(adopt(), 0);
 		assert_true(root_is("first") || root_is("second"));

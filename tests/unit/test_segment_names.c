@@ -2,9 +2,9 @@
 /* test_segment_names.c -- segments that can be found again: by whom, and by
  * how many at once. Each case runs for each kind that has a name.
  */
+#include "call_deaths.h"
 #include "segment_stage.h"
 #include <sched.h>
-#include <sys/ptrace.h>
 
 /* ---- found ---- */
 
@@ -205,8 +205,7 @@ static int make_and_remove(void *unused)
 	struct rf_segment mine = fresh(opened_kind, "-step");
 
 	(void)unused;
-	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-	raise(SIGSTOP);
+	being_stepped();
 	if (rf_segment_create(&mine) != 0 || rf_segment_map(&mine, 0) != 0 ||
 		rf_segment_back(&mine, 0, 1) != 0)
 		return 1;
@@ -215,31 +214,12 @@ static int make_and_remove(void *unused)
 	return 0;
 }
 
-/* False: it had ended before it came to that system call. */
-static bool die_at(int stop)
-{
-	pid_t child = fork_child(make_and_remove, NULL);
-	int status = -1;
-
-	waitpid(child, &status, 0);
-	for (int i = 0; i < stop && WIFSTOPPED(status); i++) {
-		ptrace(PTRACE_SYSCALL, child, NULL, NULL);
-		waitpid(child, &status, 0);
-	}
-	if (!WIFSTOPPED(status)) {
-		assert_int_equal(exit_of(status), 0);
-		return false;
-	}
-	kill_child(child);
-	return true;
-}
-
 static void a_maker_that_dies_at_any_step_hinders_nobody(void **state)
 {
 	int stop = 0;
 
 	opened_kind = the_kind(state);
-	while (die_at(++stop)) {
+	while (die_at_call(make_and_remove, ++stop)) {
 		struct rf_segment next = fresh(opened_kind, "-step");
 		struct rf_segment_owner owner;
 		int error = rf_segment_create(&next);

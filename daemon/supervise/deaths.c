@@ -171,6 +171,14 @@ static void see_ready(struct member *m)
 		family_on_serving(m);
 }
 
+/* A standby that has been asked to end may have the lease all the same, and
+ * work on: whoever is forked now would wait for it. */
+static void end_heir(struct member *standby)
+{
+	if (standby->state == CHILD_STOPPING)
+		member_feed(standby, CHILD_EV_STOP); /* at once */
+}
+
 static void on_end_of_member(struct member *m, struct process *p)
 {
 	struct family *f = m->family;
@@ -189,6 +197,8 @@ static void on_end_of_member(struct member *m, struct process *p)
 		count(p);
 	if (exited_with(p, RF_CHILD_EXIT_CHANNEL))
 		renew_channel(p);
+	if (crash && m->role == BUSINESS)
+		end_heir(&f->members[STANDBY]);
 	member_feed(m, end_event(m, p));
 	if (p->role == STANDBY)
 		on_end_of_standby(f, p);

@@ -14,11 +14,18 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#define PAGE_BYTES  4096
 #define INDEX_BYTES 4096
-#define LARGE_STEP  ((size_t)1 << 20)
+#define RINGS_BYTES (INDEX_BYTES + 2 * RF_RING_BYTES)
+/* A process of the last daemon may still be giving back its memory. */
+#define ADOPT_WAIT_MS 1000
+#define LARGE_STEP    ((size_t)1 << 20)
 
 _Static_assert(sizeof(struct rf_channel_shm) <= INDEX_BYTES, "layout");
 
@@ -65,7 +72,30 @@ static uint64_t fresh_epoch(void)
 }
 
 /* Its address is the same in every process: pointers into it are valid in all
- * of them. */
+ * of them, and in those of the next daemon when it can have the same one. */
+static int map_front(struct rf_channel *ch)
+{
+	uint64_t room = RF_FRONT_TO - RF_FRONT_FROM - RF_FRONT_BYTES, base;
+	struct rf_front_shm *shm;
+	int error = -EIO;
+
+	if (getrandom(&base, sizeof base, 0) == sizeof base) {
+		base = RF_FRONT_FROM + base % room / PAGE_BYTES * PAGE_BYTES;
+		error = rf_segment_map(&ch->front, base);
+	}
+	if (error != 0) {
+		base = 0;
+		error = rf_segment_map(&ch->front, 0);
+	}
+	if (error == 0)
+		error = rf_segment_back(&ch->front, 0, sizeof *shm);
+	if (error != 0)
+		return error;
+	shm = (struct rf_front_shm *)ch->front.base;
+	shm->base = base;
+	return 0;
+}
+
 static int make_front(struct rf_channel *ch, const char *service)
 {
 	int error;
@@ -74,63 +104,199 @@ static int make_front(struct rf_channel *ch, const char *service)
 	snprintf(ch->front.name, sizeof ch->front.name, "refork-%s-front",
 		service);
 	error = rf_segment_create(&ch->front);
-	if (error == 0)
-		error = rf_segment_map(&ch->front, 0);
-	if (error == 0)
-		error = rf_segment_back(
-			&ch->front, 0, sizeof(struct rf_front_shm));
-	return error;
+	return error != 0 ? error : map_front(ch);
 }
 
 static int make_bells(struct rf_channel *ch)
 {
 	ch->bell_business = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	ch->bell_network = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	return ch->bell_business < 0 || ch->bell_network < 0 ? -errno : 0;
+	if (ch->bell_business < 0 || ch->bell_network < 0)
+		return -errno;
+	return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ch->ferry) ==
+			       0
+		       ? 0
+		       : -errno;
+}
+
+/* Nothing of it is open or mapped. */
+static void begin(struct rf_channel *ch, size_t request_max, size_t reply_max)
+{
+	memset(ch, 0, sizeof *ch);
+	ch->bell_business = ch->bell_network = ch->seg.fd = ch->front.fd = -1;
+	ch->ferry[0] = ch->ferry[1] = ch->landing = -1;
+	ch->seg.backend = ch->front.backend = RF_BACKEND_MEMFD;
+	ch->request.large_max_bytes = round_up(request_max);
+	ch->reply.large_max_bytes = round_up(reply_max);
+	ch->seg.max_bytes = RINGS_BYTES + ch->request.large_max_bytes +
+			    ch->reply.large_max_bytes;
+}
+
+/* The segment is open. */
+static int map_rings(struct rf_channel *ch)
+{
+	int error = rf_segment_map(&ch->seg, 0);
+
+	if (error == 0)
+		error = rf_segment_back(&ch->seg, 0, RINGS_BYTES);
+	if (error != 0)
+		return error;
+	ch->shm = (struct rf_channel_shm *)ch->seg.base;
+	error = lane_init(
+		ch, &ch->request, &ch->shm->request, INDEX_BYTES, RINGS_BYTES);
+	if (error == 0)
+		error = lane_init(ch, &ch->reply, &ch->shm->reply,
+			INDEX_BYTES + RF_RING_BYTES,
+			RINGS_BYTES + ch->request.large_max_bytes);
+	return error;
+}
+
+static void write_head(struct rf_channel *ch)
+{
+	ch->shm->marker = RF_CHANNEL_MARKER;
+	ch->shm->request_large_bytes = ch->request.large_max_bytes;
+	ch->shm->reply_large_bytes = ch->reply.large_max_bytes;
+	ch->shm->epoch = fresh_epoch();
 }
 
 int rf_channel_create(struct rf_channel *ch, const char *service,
 	size_t request_max_bytes, size_t reply_max_bytes)
 {
-	size_t rings = INDEX_BYTES + 2 * RF_RING_BYTES;
 	int error;
 
-	memset(ch, 0, sizeof *ch);
-	ch->bell_business = ch->bell_network = ch->front.fd = -1;
-	ch->seg.backend = ch->front.backend = RF_BACKEND_MEMFD;
+	begin(ch, request_max_bytes, reply_max_bytes);
 	snprintf(ch->seg.name, sizeof ch->seg.name, "refork-%s-channel",
 		service);
-	ch->request.large_max_bytes = round_up(request_max_bytes);
-	ch->reply.large_max_bytes = round_up(reply_max_bytes);
-	ch->seg.max_bytes =
-		rings + ch->request.large_max_bytes + ch->reply.large_max_bytes;
 	error = rf_segment_create(&ch->seg);
-	if (error != 0)
-		return error;
-	error = rf_segment_map(&ch->seg, 0);
 	if (error == 0)
-		error = rf_segment_back(&ch->seg, 0, rings);
-	if (error != 0)
-		goto err_destroy;
-	ch->shm = (struct rf_channel_shm *)ch->seg.base;
-	error = lane_init(
-		ch, &ch->request, &ch->shm->request, INDEX_BYTES, rings);
-	if (error == 0)
-		error = lane_init(ch, &ch->reply, &ch->shm->reply,
-			INDEX_BYTES + RF_RING_BYTES,
-			rings + ch->request.large_max_bytes);
+		error = map_rings(ch);
 	if (error == 0)
 		error = make_front(ch, service);
 	if (error == 0)
 		error = make_bells(ch);
-	if (error != 0)
-		goto err_destroy;
-	ch->shm->epoch = fresh_epoch();
+	if (error != 0) {
+		rf_channel_destroy(ch);
+		return error;
+	}
+	write_head(ch);
 	return 0;
+}
 
-err_destroy:
-	rf_channel_destroy(ch);
-	return error;
+/* ---- that of another daemon: nothing of it is believed ---- */
+
+static bool is_file_of(int fd, size_t bytes)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	       (size_t)st.st_size == bytes;
+}
+
+static bool is_socket(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+static const char *channel_flaw(const struct rf_channel *ch, int fd)
+{
+	struct rf_channel_shm was;
+
+	if (pread(fd, &was, sizeof was, 0) != sizeof was ||
+		was.marker != RF_CHANNEL_MARKER || was.epoch == 0)
+		return "their channel is of another format";
+	if (was.request_large_bytes != ch->request.large_max_bytes ||
+		was.reply_large_bytes != ch->reply.large_max_bytes ||
+		!is_file_of(fd, ch->seg.max_bytes))
+		return "network.max_reply is another now";
+	return NULL;
+}
+
+static const char *front_flaw(int fd, uint64_t *base)
+{
+	struct rf_front_shm was;
+
+	if (!is_file_of(fd, RF_FRONT_BYTES) ||
+		pread(fd, &was, sizeof was, 0) != sizeof was ||
+		was.base < RF_FRONT_FROM || was.base % PAGE_BYTES != 0 ||
+		was.base > RF_FRONT_TO - RF_FRONT_BYTES)
+		return "what was kept of them is of another format";
+	*base = was.base;
+	return was.afloat == 1 ? NULL
+			       : "the last daemon did not come to the end of "
+				 "leaving them";
+}
+
+static const char *kept_flaw(const struct rf_channel *ch,
+	const struct rf_channel_kept *kept, uint64_t *base)
+{
+	const char *why;
+
+	if (kept->channel < 0 || kept->front < 0 || kept->ferry < 0)
+		return "not all that belongs to them came";
+	why = channel_flaw(ch, kept->channel);
+	if (why == NULL)
+		why = front_flaw(kept->front, base);
+	if (why == NULL && !is_socket(kept->ferry))
+		why = "what should hold them is no socket";
+	return why;
+}
+
+/* Afterwards nobody else has them mapped. */
+static int adopt_segments(struct rf_channel *ch,
+	const struct rf_channel_kept *kept, uint64_t base)
+{
+	int error = rf_segment_adopt(&ch->seg, kept->channel, ADOPT_WAIT_MS);
+
+	if (error == 0)
+		error = map_rings(ch);
+	if (error == 0)
+		error = rf_segment_adopt(
+			&ch->front, kept->front, ADOPT_WAIT_MS);
+	return error != 0 ? error : rf_segment_map(&ch->front, base);
+}
+
+/* Their giver has ended. One that was given and not taken, because he was
+ * killed in between, would be acted on by the next vault: it would make a
+ * network child that nobody knows of beside the one that is asked for. */
+static void take_back_orders(struct rf_front_shm *front)
+{
+	front->leave = 0;
+	front->order.word = rf_order_word(
+		rf_order_serial(front->order.word), RF_ORDER_GIVEN_UP, 0);
+}
+
+int rf_channel_adopt(struct rf_channel *ch, const struct rf_channel_kept *kept,
+	size_t request_max_bytes, size_t reply_max_bytes, const char **why)
+{
+	uint64_t base = 0;
+	int error;
+
+	begin(ch, request_max_bytes, reply_max_bytes);
+	*why = kept_flaw(ch, kept, &base);
+	if (*why != NULL)
+		return -EBADMSG;
+	*why = "their memory cannot be had as it was";
+	error = adopt_segments(ch, kept, base);
+	if (error == 0)
+		error = make_bells(ch);
+	if (error != 0) {
+		rf_channel_destroy(ch);
+		return error;
+	}
+	ch->landing = kept->ferry;
+	take_back_orders((struct rf_front_shm *)ch->front.base);
+	return 0;
+}
+
+bool rf_channel_is_afloat(const struct rf_channel *ch)
+{
+	const struct rf_front_shm *front =
+		(const struct rf_front_shm *)ch->front.base;
+
+	return front->base != 0 &&
+	       __atomic_load_n(&front->afloat, __ATOMIC_ACQUIRE) == 1;
 }
 
 void rf_channel_reset(struct rf_channel *ch)
@@ -139,24 +305,24 @@ void rf_channel_reset(struct rf_channel *ch)
 
 	memset(ch->shm, 0, sizeof *ch->shm);
 	ch->shm->conn_serial = serial;
-	ch->shm->epoch = fresh_epoch();
+	write_head(ch);
 }
 
 void rf_channel_destroy(struct rf_channel *ch)
 {
 	struct rf_lane *lanes[] = {&ch->request, &ch->reply};
+	int fds[] = {ch->bell_business, ch->bell_network, ch->ferry[0],
+		ch->ferry[1], ch->landing};
 
 	for (size_t i = 0; i < 2; i++)
 		if (lanes[i]->ring.bytes != NULL)
 			munmap(lanes[i]->ring.bytes, 2 * RF_RING_BYTES);
-	if (ch->bell_business >= 0)
-		close(ch->bell_business);
-	if (ch->bell_network >= 0)
-		close(ch->bell_network);
+	for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
 	rf_segment_close(&ch->front);
 	rf_segment_close(&ch->seg);
-	memset(ch, 0, sizeof *ch);
-	ch->bell_business = ch->bell_network = ch->seg.fd = ch->front.fd = -1;
+	begin(ch, 0, 0);
 }
 
 int rf_lane_back(struct rf_channel *ch, struct rf_lane *lane, size_t bytes)

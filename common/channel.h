@@ -18,10 +18,17 @@
 /* A message with a longer payload goes through the large area. */
 #define RF_RING_PAYLOAD_MAX (RF_RING_BYTES / 4)
 
+/* "RCHAN" and the format: raised with each change of the rings' messages or of
+ * rf_front_shm. */
+#define RF_CHANNEL_MARKER UINT64_C(0x0001004e41484352)
+
 struct rf_channel_shm {
 	uint64_t epoch;	      /* supervisor, before any child runs; never 0 */
 	uint64_t conn_serial; /* network child: last connection serial used */
-	uint64_t reserved[6];
+	/* Written when it is made. */
+	uint64_t marker;
+	uint64_t request_large_bytes, reply_large_bytes;
+	uint64_t reserved[3];
 	struct rf_ring_shm request; /* network -> business */
 	struct rf_ring_shm reply;   /* business -> network */
 };
@@ -75,9 +82,23 @@ static inline bool rf_order_move(
 /* Beside the rings: what a network child leaves to its successor. Not mapped
  * by the business child. Laid out by worker/network/front.h behind this. */
 struct rf_front_shm {
+	/* Network child: what it made of all that follows. Another number is
+	 * another layout, and nothing of it can be used. */
+	uint64_t layout;
+	/* Where it is mapped, if a daemon after this one may have it: chosen
+	 * when it is made. 0: it stands where nobody can say beforehand. */
+	uint64_t base;
+	/* Supervisor: 1: SIGTERM means to leave the connections afloat. */
+	uint64_t leave;
+	/* Network child: 1: the ferry has all connections, no descriptor
+	 * number of theirs counts. 0 again once they have landed. */
+	uint64_t afloat;
 	struct rf_order_shm order;
 };
 #define RF_FRONT_BYTES ((size_t)4 << 40) /* address space, sparse */
+/* Its base is in here: gcc's and clang's sanitizers leave room. */
+#define RF_FRONT_FROM UINT64_C(0x580000000000)
+#define RF_FRONT_TO   UINT64_C(0x5f0000000000)
 
 struct rf_lane { /* one direction */
 	struct rf_ring ring;
@@ -94,11 +115,31 @@ struct rf_channel {
 	struct rf_lane reply;
 	int bell_business; /* eventfds, non-blocking; made by create */
 	int bell_network;
+	/* A pair of unix stream sockets. What a network child sends on the
+	 * second stays in the first, descriptors too, while anybody has that
+	 * open: worker/network/ferry.c. */
+	int ferry[2];
+	int landing; /* ferry[0] of the daemon before; -1: none came */
 };
 
 /* Supervisor, before the first fork. */
 int rf_channel_create(struct rf_channel *ch, const char *service,
 	size_t request_max_bytes, size_t reply_max_bytes);
+
+/* What one daemon leaves to the next: seg and front, shared by
+ * rf_segment_share(), and ferry[0]. */
+struct rf_channel_kept {
+	int channel, front, ferry; /* -1: did not come */
+};
+/* The same with the connections of the daemon before.
+ *
+ * kept     stays the caller's to close, but for the ferry after a success
+ * Returns  0; or -errno, and nothing of ch is open: `why` says why no
+ *          connection can go on */
+int rf_channel_adopt(struct rf_channel *ch, const struct rf_channel_kept *kept,
+	size_t request_max_bytes, size_t reply_max_bytes, const char **why);
+/* Its connections are afloat: it may be left to the next daemon. */
+bool rf_channel_is_afloat(const struct rf_channel *ch);
 /* Supervisor, while neither child runs: empty rings, a new epoch. */
 void rf_channel_reset(struct rf_channel *ch);
 void rf_channel_destroy(struct rf_channel *ch);

@@ -21,4 +21,9 @@ int rf_mark_open(const struct rf_segment *seg);
  * is written. */
 int rf_mark_close(const struct rf_segment *seg);
 
+/* The superblocks of both, of whatever backend, are the same but for the mark:
+ * one is a copy of the other, and neither has changed since. */
+bool rf_mark_is_same(
+	const struct rf_segment *one, const struct rf_segment *two);
+
 #endif

@@ -28,7 +28,7 @@ struct rf_range {
 /* The same as enum conf_backend. */
 enum rf_backend {
 	RF_BACKEND_POSIX, /* shm_open(): a name in /dev/shm */
-	RF_BACKEND_MEMFD, /* no name: goes with its last user */
+	RF_BACKEND_MEMFD, /* no name: goes with its last descriptor */
 	RF_BACKEND_SYSV,  /* shmget(): a key, seen by ipcs; cannot grow */
 	RF_BACKEND_FILE,  /* a regular file on a disk */
 	RF_BACKEND_COUNT
@@ -64,9 +64,9 @@ struct rf_segment {
  *           -EOPNOTSUPP file: its file system has no fallocate();
  *           -ENOSPC, -ENOMEM reserve, or hugetlb: there is not enough;
  *           -errno. After an error nothing of it is left.
- * Locking   comes flock()ed exclusively, but for memfd. Every process that
- *           has it mapped keeps the lock, so holding it proves that nobody
- *           else, dying children included, can still write. */
+ * Locking   comes flock()ed exclusively. Every process that has it mapped
+ *           keeps the lock, so holding it proves that nobody else, dying
+ *           children included, can still write. */
 int rf_segment_create(struct rf_segment *seg);
 
 /* Open a standing segment (memfd: there is none) and lock it, waiting up to
@@ -83,6 +83,29 @@ int rf_segment_create(struct rf_segment *seg);
  *          rf_segment_owner() tells what is in the way.
  *          max_bytes is set from what stands: 0 when a maker died at once. */
 int rf_segment_open(struct rf_segment *seg, int wait_ms);
+
+/* memfd: another descriptor of it, for somebody who keeps it beyond our end
+ * (daemon/manager/fdstore.h). It does not hold the lock, and nobody is to map
+ * what is read from it without rf_segment_adopt().
+ *
+ * fd       set on success: the caller's, close-on-exec
+ * Returns  0; -EINVAL it is no open memfd; -errno: /proc is not there */
+int rf_segment_share(const struct rf_segment *seg, int *fd);
+
+/* Open a memfd that was kept so, and lock it, waiting up to `wait_ms`: what
+ * rf_segment_open() is to a name. Changes nothing of it.
+ *
+ * seg      the flags set by the caller, backend and the rest are filled in
+ * fd       stays the caller's
+ * Returns  0; -EWOULDBLOCK somebody still has it mapped;
+ *          -EMEDIUMTYPE it is no memory of this kind;
+ *          -EPERM it is another user's, or others may write it, or this
+ *          descriptor may not;
+ *          -EBADMSG it is not sealed as rf_segment_create() seals;
+ *          -EMSGSIZE it is of huge pages and huge_require is not set, or the
+ *          other way round; -errno: it cannot be opened through /proc.
+ *          After an error seg is not open */
+int rf_segment_adopt(struct rf_segment *seg, int fd, int wait_ms);
 
 /* Whose a standing segment is. Needs no permission on it. */
 struct rf_segment_owner {

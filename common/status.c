@@ -53,14 +53,12 @@ static bool fits(const struct rf_status_shm *shm)
 	       shm->format == RF_STATUS_FORMAT && shm->bytes == sizeof *shm;
 }
 
-/* -EBADMSG: what stands is open, and does not fit. */
-static int adopt(struct rf_segment *seg, int wait_ms)
+/* What is open is taken over. -EBADMSG: it does not fit, and is open still. */
+static int enter(struct rf_segment *seg)
 {
 	struct rf_status_shm *shm;
-	int error = rf_segment_open(seg, wait_ms);
+	int error;
 
-	if (error != 0)
-		return error;
 	if (seg->max_bytes != SEGMENT_BYTES)
 		return -EBADMSG;
 	error = map_and_back(seg);
@@ -77,6 +75,13 @@ static int adopt(struct rf_segment *seg, int wait_ms)
 	return 0;
 }
 
+static int adopt(struct rf_segment *seg, int wait_ms)
+{
+	int error = rf_segment_open(seg, wait_ms);
+
+	return error == 0 ? enter(seg) : error;
+}
+
 static int replace(struct rf_segment *seg)
 {
 	rf_log(RF_LOG_WARNING,
@@ -87,13 +92,19 @@ static int replace(struct rf_segment *seg)
 	return make(seg);
 }
 
+static void name(
+	struct rf_segment *seg, enum rf_backend backend, const char *service)
+{
+	*seg = (struct rf_segment){.backend = backend, .fd = -1};
+	snprintf(seg->name, sizeof seg->name, "/refork-%.40s:status", service);
+}
+
 int rf_status_open(struct rf_segment *seg, const char *service, int wait_ms,
 	struct rf_status_shm **status)
 {
 	int error;
 
-	*seg = (struct rf_segment){.backend = seg->backend, .fd = -1};
-	snprintf(seg->name, sizeof seg->name, "/refork-%.40s:status", service);
+	name(seg, seg->backend, service);
 	error = make(seg);
 	if (error == -EEXIST)
 		error = adopt(seg, wait_ms);
@@ -101,6 +112,23 @@ int rf_status_open(struct rf_segment *seg, const char *service, int wait_ms,
 		error = replace(seg);
 	if (error != 0)
 		return error;
+	*status = (struct rf_status_shm *)seg->base;
+	return 0;
+}
+
+int rf_status_adopt(struct rf_segment *seg, const char *service, int fd,
+	int wait_ms, struct rf_status_shm **status)
+{
+	int error;
+
+	name(seg, RF_BACKEND_MEMFD, service);
+	error = rf_segment_adopt(seg, fd, wait_ms);
+	if (error == 0)
+		error = enter(seg);
+	if (error != 0) {
+		rf_segment_close(seg);
+		return error;
+	}
 	*status = (struct rf_status_shm *)seg->base;
 	return 0;
 }

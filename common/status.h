@@ -28,6 +28,12 @@ enum rf_rung {
 	RF_RUNG_COUNT
 };
 
+/* What a child has given up: worker/confine/. */
+#define RF_CONFINED_RIGHTS 1u /* root's powers */
+#define RF_CONFINED_FILES  2u /* files, TCP, signals: landlock */
+#define RF_CONFINED_CALLS  4u /* system calls: seccomp */
+#define RF_CONFINED_ALL	   7u
+
 struct rf_status_supervisor { /* writer: the supervisor */
 	int64_t started_at_ms;
 	uint64_t crashes; /* unplanned ends of business children */
@@ -82,6 +88,7 @@ struct rf_status_network {    /* writer: the network child */
 struct rf_status_vault {      /* writer: the vault */
 	int64_t heartbeat_ms; /* CLOCK_MONOTONIC */
 	uint64_t ready;	      /* its pid, once it takes orders */
+	uint64_t confined;    /* RF_CONFINED_*: network children inherit it */
 };
 
 struct rf_status_business {   /* writer: the holder of the lease */
@@ -124,6 +131,7 @@ struct rf_status_business {   /* writer: the holder of the lease */
 	 * RF_CHILD_EXIT_DAMAGED), said by the one that took over last. */
 	char refusal[256];
 	struct rf_takeover takeover;
+	uint64_t confined; /* RF_CONFINED_* */
 };
 
 struct rf_status_standby { /* writer: the standby, until it has the lease */
@@ -138,6 +146,7 @@ struct rf_status_shm {
 	uint64_t magic; /* stored last */
 	uint32_t format;
 	uint32_t bytes;
+	uint32_t confine_told; /* RF_CONFINED_*: said to be missing */
 	_Alignas(64) struct rf_status_supervisor supervisor;
 	_Alignas(64) struct rf_status_network network;
 	_Alignas(64) struct rf_status_vault vault;
@@ -155,8 +164,8 @@ struct rf_status_shm {
 /* Make the status segment of a service, or adopt the one that an earlier
  * daemon left behind: what that one's processes said of themselves is zeroed,
  * its crash records are kept. One that does not fit is made anew: nothing in
- * it is a client's. A memfd cannot be found again: of its records those that
- * were complete are in state_dir.
+ * it is a client's. A memfd is not found so: rf_status_adopt(); without it, of
+ * its records those that were complete are in state_dir.
  *
  * seg      backend set by the caller; filled in
  * Returns  0; -EWOULDBLOCK another daemon has it, for `wait_ms` already (the
@@ -164,6 +173,13 @@ struct rf_status_shm {
  * Locking  as rf_segment_create(): whoever has it mapped keeps the lock */
 int rf_status_open(struct rf_segment *seg, const char *service, int wait_ms,
 	struct rf_status_shm **status);
+/* The same of a memfd that somebody has kept (rf_segment_share()).
+ *
+ * fd       stays the caller's
+ * Returns  0; -EBADMSG it is none, or of another build; as rf_segment_adopt().
+ *          After an error seg is not open */
+int rf_status_adopt(struct rf_segment *seg, const char *service, int fd,
+	int wait_ms, struct rf_status_shm **status);
 /* `keep`: the name stays for the next daemon. */
 void rf_status_close(struct rf_segment *seg, bool keep);
 

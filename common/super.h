@@ -18,6 +18,7 @@
 #include <refork/worker.h>
 
 #define RF_SUPER_BYTES 32768
+#define RF_LOG_OFF     RF_SUPER_BYTES /* the undo log follows it */
 
 #define RF_PAGE_SHIFT 12
 #define RF_PAGE_BYTES ((size_t)1 << RF_PAGE_SHIFT)

@@ -50,10 +50,8 @@ struct rf_tx_state rf_tx_state;
 static __thread char this_thread;
 static const char *business_thread;
 
-static void check_thread(void)
+static __attribute__((noinline, cold)) void first_thread(void)
 {
-	if (rf_likely(business_thread == &this_thread))
-		return;
 	if (business_thread != NULL)
 		rf_log(RF_LOG_ERROR, "transaction: begun by another thread "
 				     "than the business thread; others change "
@@ -62,14 +60,23 @@ static void check_thread(void)
 	business_thread = &this_thread;
 }
 
+static __attribute__((noinline, cold)) void begin_guarded(void)
+{
+	rf_guard_open_now();
+	if (rf_tx_is_compared)
+		tx.open = RF_TX_COMPARED;
+}
+
 void rf_tx_begin(void)
 {
-	check_thread();
-	RF_CHECK(!tx.open && RF_SUPER->log_tail == 0);
-	rf_guard_open();
-	tx.open = true;
+	if (rf_unlikely(business_thread != &this_thread))
+		first_thread();
+	RF_CHECK((tx.open | RF_SUPER->log_tail) == 0);
+	tx.open = RF_TX_OPEN;
 	tx.error = 0;
 	tx.serial++;
+	if (rf_unlikely(rf_guard_by != 0))
+		begin_guarded();
 }
 
 bool rf_tx_is_open(void)
@@ -119,14 +126,12 @@ int rf_tx_log_grow(size_t need)
 }
 
 /* Give back what a huge transaction needed. */
-static void log_shrink(void)
+static __attribute__((noinline, cold)) void log_shrink(void)
 {
 	struct rf_super *super = RF_SUPER;
 	size_t fixed = super->log_fixed_bytes;
 	size_t ready = super->log_ready_bytes;
 
-	if (rf_likely(ready == fixed))
-		return;
 	super->log_ready_bytes = fixed;
 	rf_ordered();
 	rf_segment_unback(
@@ -151,36 +156,62 @@ int rf_tx_log(const void *at, size_t bytes)
 	return bytes == 0 ? 0 : rf_tx_log_entry(from, off, bytes);
 }
 
-static void end(void)
+static inline void end(bool committed)
 {
-	tx.open = false;
+	const struct rf_super *super = RF_SUPER;
+
+	tx.open = RF_TX_CLOSED;
 	tx.serial++;
-	rf_heap_forget_deferred();
-	log_shrink();
-	if (rf_unlikely(rf_guard_by != 0)) {
+	rf_heap_forget_deferred(committed);
+	if (rf_unlikely(super->log_ready_bytes != super->log_fixed_bytes))
+		log_shrink();
+}
+
+static void end_guarded(bool committed)
+{
+	end(committed);
+	if (rf_guard_by != 0) {
 		rf_undo_check_end();
 		rf_guard_close_now();
 	}
 }
 
-int rf_tx_commit(void)
+static inline void decide(void)
+{
+	rf_ordered();
+	RF_SUPER->log_tail = 0; /* T2 */
+	rf_ordered();
+}
+
+/* With an error, or a guard. */
+static __attribute__((noinline)) int commit_guarded(void)
 {
 	int error;
 
 	RF_CHECK(tx.open);
-	if (rf_unlikely(rf_guard_by != 0) && tx.error == 0)
+	if (rf_guard_by != 0 && tx.error == 0)
 		rf_undo_check_commit();
-	if (rf_likely(tx.error == 0))
+	if (tx.error == 0)
 		rf_heap_free_deferred();
 	error = tx.error;
-	if (rf_unlikely(error != 0)) {
+	if (error != 0) {
 		rf_tx_abort();
 		return error;
 	}
-	rf_ordered();
-	RF_SUPER->log_tail = 0; /* T2 */
-	rf_ordered();
-	end();
+	decide();
+	end_guarded(true);
+	return 0;
+}
+
+int rf_tx_commit(void)
+{
+	if (rf_unlikely(!rf_tx_is_plain() || rf_guard_by != 0))
+		return commit_guarded();
+	rf_heap_free_deferred();
+	if (rf_unlikely(tx.error != 0))
+		return commit_guarded();
+	decide();
+	end(true);
 	return 0;
 }
 
@@ -188,7 +219,7 @@ void rf_tx_abort(void)
 {
 	RF_CHECK(tx.open);
 	rf_tx_recover();
-	end();
+	end_guarded(false);
 }
 
 bool rf_tx_entry_before(
@@ -228,6 +259,7 @@ size_t rf_tx_recover(void)
 	rf_ordered();
 	RF_SUPER->log_tail = 0;
 	rf_ordered();
+	rf_heap_forget_hints();
 	rf_paint_anew();
 	return undone;
 }

@@ -15,9 +15,15 @@
 #define RF_TX_LEN_MAX  (((size_t)1 << RF_TX_LEN_BITS) - 8)
 #define RF_TX_SEEN     64
 
+enum rf_tx_open {
+	RF_TX_CLOSED,
+	RF_TX_OPEN,
+	RF_TX_COMPARED /* open, and rf_tx_is_compared */
+};
+
 /* The open transaction. Private to the process. */
 struct rf_tx_state {
-	bool open;
+	uint32_t open; /* enum rf_tx_open; looked at together with: */
 	int error;
 	uint64_t serial; /* of transactions in this process */
 	struct {
@@ -27,9 +33,16 @@ struct rf_tx_state {
 };
 extern struct rf_tx_state rf_tx_state __attribute__((visibility("hidden")));
 
+/* Open, without an error, and nobody wants to be told of what is done. */
+static inline bool rf_tx_is_plain(void)
+{
+	return rf_likely(
+		rf_tx_state.open == RF_TX_OPEN && rf_tx_state.error == 0);
+}
+
 static inline uint8_t *rf_tx_log_base(void)
 {
-	return (uint8_t *)RF_ARENA_BASE + RF_SUPER->log_off;
+	return (uint8_t *)RF_ARENA_BASE + RF_LOG_OFF;
 }
 
 /* The entry that ends at `tail`: where it starts in the log, and what it has
@@ -83,10 +96,32 @@ static inline void rf_tx_taken(const void *at, size_t bytes)
 	rf_tx_unlogged(at, bytes);
 }
 
+/* What the heap keeps in mind until the open transaction ends. Private. */
+struct rf_heap_tx {
+	size_t freed; /* blocks that wait for the commit */
+	/* Bytes in live blocks change by so much when it commits. */
+	int64_t used_delta;
+	bool painted; /* rf_heap_paint_end() is to be called */
+};
+extern struct rf_heap_tx rf_heap_tx __attribute__((visibility("hidden")));
+
 /* Called by the commit, before it decides; see heap.c. */
 void rf_heap_free_deferred(void);
+void rf_heap_paint_end(bool committed);
+
 /* Called when a transaction ends either way. */
-void rf_heap_forget_deferred(void);
+static inline void rf_heap_forget_deferred(bool committed)
+{
+	rf_heap_tx.freed = 0;
+	rf_heap_tx.used_delta = 0;
+	if (rf_unlikely(rf_heap_tx.painted))
+		rf_heap_paint_end(committed);
+}
+
+/* Take as a process does that has just begun. Called after a roll back, which
+ * may have undone what is remembered; and so that one of two processes that
+ * have had different lives takes the same blocks as the other. */
+void rf_heap_forget_hints(void);
 
 /* Prepare an empty heap over the first `page_count` pages; see pages.c. */
 int rf_pages_init(uint32_t page_max, uint32_t page_count);

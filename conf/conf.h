@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 #define CONF_TEXT_MAX	       255
 #define CONF_LISTEN_MAX	       16
@@ -27,10 +28,32 @@ enum conf_huge { CONF_HUGE_NEVER, CONF_HUGE_ADVISE, CONF_HUGE_REQUIRE };
 enum conf_guard { CONF_GUARD_OFF, CONF_GUARD_PKEY, CONF_GUARD_AUTO };
 enum conf_core { CONF_CORE_EXCLUDE, CONF_CORE_INCLUDE };
 enum conf_on_stop {
-	CONF_ON_STOP_AUTO, /* keep a file, release everything else */
+	/* Keep a file; a memfd that the service manager keeps is its to drop;
+	 * release everything else. */
+	CONF_ON_STOP_AUTO,
 	CONF_ON_STOP_RELEASE,
 	CONF_ON_STOP_KEEP
 };
+
+enum conf_preserve {
+	CONF_PRESERVE_NO,     /* connections end with the daemon */
+	CONF_PRESERVE_RESTART /* the service manager keeps them meanwhile */
+};
+
+/* What a child is kept from doing: worker/confine/. */
+enum conf_confine {
+	CONF_CONFINE_OFF,
+	CONF_CONFINE_BASIC, /* new programs, other processes, the system */
+	CONF_CONFINE_STRICT /* and writing files, new sockets */
+};
+
+enum conf_log_target {
+	CONF_LOG_AUTO, /* the journal when stderr leads there */
+	CONF_LOG_JOURNAL,
+	CONF_LOG_STDERR
+};
+
+enum conf_log_format { CONF_LOG_TEXT, CONF_LOG_JSON };
 enum conf_codec { CONF_CODEC_RESP };
 enum conf_on_limit {
 	CONF_ON_LIMIT_HOLD,
@@ -57,6 +80,8 @@ struct conf {
 		char worker_args[CONF_TEXT_MAX + 1];
 		char runtime_dir[CONF_TEXT_MAX + 1];
 		char state_dir[CONF_TEXT_MAX + 1];
+		char control_mode[CONF_TEXT_MAX + 1];  /* "0600" */
+		char control_group[CONF_TEXT_MAX + 1]; /* "": none */
 	} refork;
 	struct {
 		int backend;		      /* enum conf_backend */
@@ -81,12 +106,15 @@ struct conf {
 		uint64_t max_request_bytes, max_reply_bytes;
 		uint64_t client_output_limit_bytes;
 		uint64_t park_timeout_ms, drain_timeout_ms;
+		int preserve_clients; /* enum conf_preserve */
+		bool confine;
 	} network;
 	struct {
 		uint64_t standby; /* 0 or 1 */
 		uint64_t start_timeout_ms;
 		uint64_t request_timeout_ms, heartbeat_timeout_ms;
 		bool allow_crash_test;
+		int confine; /* enum conf_confine */
 	} business;
 	struct {
 		uint64_t delay_ms, delay_max_ms, jitter_percent;
@@ -113,7 +141,9 @@ struct conf {
 		char notify_keyspace_events[CONF_TEXT_MAX + 1];
 	} kv;
 	struct {
-		int level; /* enum rf_log_level */
+		int level;  /* enum rf_log_level */
+		int target; /* enum conf_log_target */
+		int format; /* enum conf_log_format */
 	} log;
 };
 
@@ -154,6 +184,11 @@ int conf_line(const char *path, const struct conf_override *overrides,
 /* The value of "section.key" as text the ini would accept; NULL when unknown.
  * Lists are joined by one space. Valid until the next call. */
 const char *conf_get(const struct conf *conf, const char *section_key);
+
+/* refork.control_mode as a number. */
+mode_t conf_mode(const char *text);
+/* A group by its name or number; false: there is none. */
+bool conf_group(const char *text, gid_t *gid);
 
 /* The whole configuration as an ini file, with comments. */
 void conf_print(const struct conf *conf, FILE *out);

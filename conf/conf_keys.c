@@ -63,6 +63,19 @@ static const char *const level_words[RF_LOG_LEVEL_COUNT + 1] = {
 	[RF_LOG_INFO] = "info",
 	[RF_LOG_DEBUG] = "debug"};
 
+static const char *const preserve_words[] = {
+	[CONF_PRESERVE_NO] = "no", [CONF_PRESERVE_RESTART] = "restart", NULL};
+static const char *const confine_words[] = {[CONF_CONFINE_OFF] = "off",
+	[CONF_CONFINE_BASIC] = "basic",
+	[CONF_CONFINE_STRICT] = "strict",
+	NULL};
+static const char *const target_words[] = {[CONF_LOG_AUTO] = "auto",
+	[CONF_LOG_JOURNAL] = "journal",
+	[CONF_LOG_STDERR] = "stderr",
+	NULL};
+static const char *const format_words[] = {
+	[CONF_LOG_TEXT] = "text", [CONF_LOG_JSON] = "json", NULL};
+
 const char *const conf_applied_names[CONF_APPLIED_COUNT] = {
 	[CONF_APPLIED_RESTART] = "restart",
 	[CONF_APPLIED_UPGRADE] = "upgrade",
@@ -70,13 +83,18 @@ const char *const conf_applied_names[CONF_APPLIED_COUNT] = {
 	[CONF_APPLIED_RELOAD] = "reload",
 };
 
-/* Root's directory, or one below $variable, or below $HOME, or in /tmp. */
-static void user_dir(char *text, const char *of_root, const char *variable,
-	const char *below_home)
+/* What the service manager has made for us; else root's directory, or one below
+ * $variable, or below $HOME, or in /tmp. */
+static void user_dir(char *text, const char *of_manager, const char *of_root,
+	const char *variable, const char *below_home)
 {
 	const char *base = getenv(variable), *home = getenv("HOME");
+	const char *made = getenv(of_manager);
 
-	if (geteuid() == 0)
+	if (made && made[0] == '/') /* the first of a list */
+		snprintf(text, CONF_STANDARD_BYTES, "%.*s",
+			(int)strcspn(made, ":"), made);
+	else if (geteuid() == 0)
 		snprintf(text, CONF_STANDARD_BYTES, "%s", of_root);
 	else if (base && base[0] == '/')
 		snprintf(text, CONF_STANDARD_BYTES, "%s/refork", base);
@@ -89,13 +107,24 @@ static void user_dir(char *text, const char *of_root, const char *variable,
 
 static void runtime_dir_of_user(char text[CONF_STANDARD_BYTES])
 {
-	user_dir(text, "/run/refork", "XDG_RUNTIME_DIR", NULL);
+	user_dir(text, "RUNTIME_DIRECTORY", "/run/refork", "XDG_RUNTIME_DIR",
+		NULL);
 }
 
 static void state_dir_of_user(char text[CONF_STANDARD_BYTES])
 {
-	user_dir(text, "/var/lib/refork", "XDG_STATE_HOME",
+	user_dir(text, "STATE_DIRECTORY", "/var/lib/refork", "XDG_STATE_HOME",
 		".local/state/refork");
+}
+
+/* A service manager that keeps descriptors says so: see fdstore.h. */
+static void backend_of_manager(char text[CONF_STANDARD_BYTES])
+{
+	const char *room = getenv("FDSTORE");
+
+	snprintf(text, CONF_STANDARD_BYTES, "%s",
+		room && atoi(room) > 0 && getenv("NOTIFY_SOCKET") ? "memfd"
+								  : "posix");
 }
 
 const struct conf_key conf_keys[] = {
@@ -104,30 +133,41 @@ const struct conf_key conf_keys[] = {
 		.flaw = conf_text_name,
 		.help = "Names the service: its segments, socket and logs."},
 	{"refork", "worker", CONF_TYPE_TEXT, CONF_APPLIED_UPGRADE,
-		FIELD(refork.worker), .standard = "kv", .min = 1,
+		FIELD(refork.worker), .path = true, .standard = "kv", .min = 1,
 		.max = CONF_TEXT_MAX,
 		.help = "A name in the worker directory, or a path with a /."},
 	{"refork", "worker_args", CONF_TYPE_TEXT, CONF_APPLIED_RESTART,
 		FIELD(refork.worker_args), .standard = "", .max = CONF_TEXT_MAX,
 		.help = "Handed to the worker as it is."},
 	{"refork", "runtime_dir", CONF_TYPE_TEXT, CONF_APPLIED_RESTART,
-		FIELD(refork.runtime_dir),
+		FIELD(refork.runtime_dir), .path = true,
 		.standard_of_user = runtime_dir_of_user, .min = 1,
 		.max = CONF_TEXT_MAX, .flaw = conf_text_absolute,
 		.help = "Holds the control socket."},
 	{"refork", "state_dir", CONF_TYPE_TEXT, CONF_APPLIED_RESTART,
-		FIELD(refork.state_dir), .standard_of_user = state_dir_of_user,
-		.min = 1, .max = CONF_TEXT_MAX, .flaw = conf_text_absolute,
+		FIELD(refork.state_dir), .path = true,
+		.standard_of_user = state_dir_of_user, .min = 1,
+		.max = CONF_TEXT_MAX, .flaw = conf_text_absolute,
 		.help = "Holds what outlives the machine's run."},
+	{"refork", "control_mode", CONF_TYPE_TEXT, CONF_APPLIED_RESTART,
+		FIELD(refork.control_mode), .standard = "0600", .min = 3,
+		.max = 4, .flaw = conf_text_mode,
+		.help = "Of the control socket: who may command this daemon."},
+	{"refork", "control_group", CONF_TYPE_TEXT, CONF_APPLIED_RESTART,
+		FIELD(refork.control_group), .standard = "", .max = 31,
+		.flaw = conf_text_group,
+		.help = "The control socket's group; needs control_mode = "
+			"0660 to be of use."},
 
 	{"arena", "backend", CONF_TYPE_CHOICE, CONF_APPLIED_RESTART,
 		FIELD(arena.backend), .standard = "posix",
-		.words = backend_words,
+		.standard_of_user = backend_of_manager, .words = backend_words,
 		.help = "posix and sysv outlive a killed supervisor, file the "
-			"machine's run, too; memfd does not."},
+			"machine's run, too; memfd where a service manager "
+			"keeps it: then that is the default."},
 	{"arena", "path", CONF_TYPE_TEXT, CONF_APPLIED_RESTART,
-		FIELD(arena.path), .standard = "", .max = CONF_TEXT_MAX,
-		.flaw = conf_text_file,
+		FIELD(arena.path), .path = true, .standard = "",
+		.max = CONF_TEXT_MAX, .flaw = conf_text_file,
 		.help = "The file of backend file, or what the key of sysv is "
 			"made of; empty: NAME.arena in refork.state_dir."},
 	{"arena", "key", CONF_TYPE_TEXT, CONF_APPLIED_RESTART, FIELD(arena.key),
@@ -177,15 +217,18 @@ const struct conf_key conf_keys[] = {
 		FIELD(arena.on_stop), .standard = "auto",
 		.words = on_stop_words,
 		.help = "Whether the state is given up at a planned stop; "
-			"auto: keep a file, release everything else."},
+			"auto: keep a file, leave what the service manager "
+			"keeps to it (a restart keeps it, a stop does not), "
+			"release everything else."},
 
 	{"network", "listen", CONF_TYPE_LIST, CONF_APPLIED_RESTART,
-		FIELD(network.listen),
+		FIELD(network.listen), .path = true,
 		.count_offset = offsetof(struct conf, network.listen_count),
 		.standard = "127.0.0.1:6380", .min = 1, .max = CONF_TEXT_MAX,
 		.flaw = conf_text_listen,
-		.help = "host:port, [v6]:port or unix:/path; one a line. The "
-			"mode of a unix socket is what the umask leaves."},
+		.help = "host:port, [v6]:port, unix:/path, or systemd:NAME for "
+			"the sockets of a socket unit; one a line. The mode "
+			"of a unix socket is what the umask leaves."},
 	{"network", "codec", CONF_TYPE_CHOICE, CONF_APPLIED_RESTART,
 		FIELD(network.codec), .standard = "resp", .words = codec_words,
 		.help = "The protocol: resp is that of redis."},
@@ -220,6 +263,15 @@ const struct conf_key conf_keys[] = {
 	{"network", "drain_timeout", CONF_TYPE_TIME, CONF_APPLIED_RELOAD,
 		FIELD(network.drain_timeout_ms), .standard = "30s", .max = HOUR,
 		.help = "How long a stop waits for what is in flight."},
+	{"network", "preserve_clients", CONF_TYPE_CHOICE, CONF_APPLIED_RELOAD,
+		FIELD(network.preserve_clients), .standard = "no",
+		.words = preserve_words,
+		.help = "restart: the service manager keeps the connections "
+			"while it restarts the daemon."},
+	{"network", "confine", CONF_TYPE_BOOL, CONF_APPLIED_RESTART,
+		FIELD(network.confine), .standard = "yes",
+		.help = "Keep the network process from all that it does not "
+			"need: files, programs, other system calls."},
 
 	{"business", "standby", CONF_TYPE_NUMBER, CONF_APPLIED_RELOAD,
 		FIELD(business.standby), .standard = "1", .min = 0, .max = 1,
@@ -240,6 +292,12 @@ const struct conf_key conf_keys[] = {
 	{"business", "allow_crash_test", CONF_TYPE_BOOL, CONF_APPLIED_RESTART,
 		FIELD(business.allow_crash_test), .standard = "no",
 		.help = "Let clients crash the business process (DEBUG)."},
+	{"business", "confine", CONF_TYPE_CHOICE, CONF_APPLIED_RESTART,
+		FIELD(business.confine), .standard = "basic",
+		.words = confine_words,
+		.help = "basic: the worker starts no programs and touches no "
+			"other process; strict: nor does it write files or "
+			"make sockets."},
 
 	{"restart", "delay", CONF_TYPE_TIME, CONF_APPLIED_RELOAD,
 		FIELD(restart.delay_ms), .standard = "0", .max = HOUR,
@@ -283,7 +341,7 @@ const struct conf_key conf_keys[] = {
 		.words = crash_report_words,
 		.help = "full: with a backtrace; brief: without."},
 	{"crash", "on_crash_exec", CONF_TYPE_TEXT, CONF_APPLIED_RELOAD,
-		FIELD(crash.on_crash_exec), .standard = "",
+		FIELD(crash.on_crash_exec), .path = true, .standard = "",
 		.max = CONF_TEXT_MAX,
 		.help = "A program that gets each record as JSON on stdin."},
 
@@ -295,7 +353,7 @@ const struct conf_key conf_keys[] = {
 		FIELD(kv.databases), .standard = "16", .min = 1, .max = 16384,
 		.help = "Databases to SELECT; state that has more keeps them."},
 	{"kv", "requirepass_file", CONF_TYPE_TEXT, CONF_APPLIED_RESTART,
-		FIELD(kv.requirepass_file), .standard = "",
+		FIELD(kv.requirepass_file), .path = true, .standard = "",
 		.max = CONF_TEXT_MAX, .flaw = conf_text_file,
 		.help = "Its first line is the password; empty: none."},
 	{"kv", "maxmemory", CONF_TYPE_SIZE, CONF_APPLIED_RESTART,
@@ -316,6 +374,13 @@ const struct conf_key conf_keys[] = {
 	{"log", "level", CONF_TYPE_CHOICE, CONF_APPLIED_RELOAD,
 		FIELD(log.level), .standard = "info", .words = level_words,
 		.help = "The least urgent lines that are written."},
+	{"log", "target", CONF_TYPE_CHOICE, CONF_APPLIED_RESTART,
+		FIELD(log.target), .standard = "auto", .words = target_words,
+		.help = "auto: the journal when the service manager leads "
+			"stderr there, else stderr."},
+	{"log", "format", CONF_TYPE_CHOICE, CONF_APPLIED_RELOAD,
+		FIELD(log.format), .standard = "text", .words = format_words,
+		.help = "Of lines on stderr; the journal has fields."},
 };
 
 const int conf_key_count = sizeof(conf_keys) / sizeof(conf_keys[0]);

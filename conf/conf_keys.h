@@ -37,11 +37,12 @@ struct conf_key {
 	size_t offset;	      /* of the field in struct conf */
 	size_t count_offset;  /* lists: of its count */
 	const char *standard; /* the default */
-	/* Or a default that depends on the user. */
+	/* Or a default that depends on who starts it: the user, systemd. */
 	void (*standard_of_user)(char text[CONF_STANDARD_BYTES]);
 	uint64_t min, max;	  /* of a number; of a text's length */
 	bool zero;		  /* 0 is allowed below min, too */
 	const char *const *words; /* choices, the last one NULL */
+	bool path;		  /* may begin with %d/: conf_text_expand() */
 	/* What is wrong with a text; NULL: nothing. */
 	const char *(*flaw)(const char *text);
 	const char *help;

@@ -3,6 +3,7 @@
 #include "conf/conf.h"
 
 #include "conf/conf_keys.h"
+#include "conf/conf_text.h"
 #include "conf/conf_value.h"
 
 #include <string.h>
@@ -25,6 +26,19 @@ const char *conf_get(const struct conf *conf, const char *section_key)
 	return joined;
 }
 
+/* As the ini takes it. */
+static void put_value(const struct conf_key *key, const struct conf *conf,
+	int index, char text[CONF_STANDARD_BYTES])
+{
+	char plain[CONF_TEXT_MAX + 1];
+
+	conf_value_text(key, conf, index, text);
+	if (!key->path)
+		return;
+	memcpy(plain, text, sizeof(plain));
+	conf_text_escape(plain, text, CONF_STANDARD_BYTES);
+}
+
 void conf_print(const struct conf *conf, FILE *out)
 {
 	char text[CONF_STANDARD_BYTES];
@@ -43,7 +57,7 @@ void conf_print(const struct conf *conf, FILE *out)
 			text[0] ? text : "empty",
 			conf_applied_names[key->applied]);
 		for (int n = 0; n < conf_value_count(key, conf); n++) {
-			conf_value_text(key, conf, n, text);
+			put_value(key, conf, n, text);
 			fprintf(out, "%s =%s%s\n", key->name,
 				text[0] ? " " : "", text);
 		}

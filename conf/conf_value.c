@@ -259,10 +259,16 @@ bool conf_value_set(const struct conf_key *key, struct conf *conf,
 	bool list = key->type == CONF_TYPE_LIST;
 	int index = list ? conf_value_count(key, conf) : 0;
 	const char *flaw = conf_text_plain(text);
+	char expanded[CONF_EXPANDED_BYTES];
 
 	if (flaw) {
 		snprintf(why, why_bytes, "%s", flaw);
 		return false;
+	}
+	if (key->path) {
+		if (!conf_text_expand(text, expanded, why, why_bytes))
+			return false;
+		text = expanded;
 	}
 	if (list && !list_takes(key, conf, text, why, why_bytes))
 		return false;

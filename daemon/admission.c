@@ -25,11 +25,16 @@ static bool is_local(const char *where)
 	return false;
 }
 
-const char *admission_open_to(const struct conf *conf)
+const char *admission_open_to(
+	const struct conf *conf, const struct listener *open, int count)
 {
 	for (int i = 0; i < conf->network.listen_count; i++)
-		if (!is_local(conf->network.listen[i]))
+		if (!is_local(conf->network.listen[i]) &&
+			!listen_is_given(conf->network.listen[i]))
 			return conf->network.listen[i];
+	for (int i = 0; i < count; i++)
+		if (open[i].given && !is_local(open[i].name))
+			return open[i].name;
 	return NULL;
 }
 

@@ -4,10 +4,13 @@
 #define ADMISSION_H
 
 #include "conf/conf.h"
+#include "listen.h"
 
 /* The first address, as it is written, that other machines may reach; NULL:
- * there is none. A name is not looked up. */
-const char *admission_open_to(const struct conf *conf);
+ * there is none. A name is not looked up. What the service manager gives is
+ * known once it is `open` only. */
+const char *admission_open_to(
+	const struct conf *conf, const struct listener *open, int count);
 
 /* Why no password can be read there, as it would be at a start; NULL: one
  * can. */

@@ -75,6 +75,18 @@ static void probe_machine(struct check *c)
 	}
 }
 
+/* They are there in the moment of a start only. */
+static void tell_given(const struct check *c, const char *where)
+{
+	char text[CONF_TEXT_MAX + 128];
+
+	snprintf(text, sizeof(text),
+		"network.listen: %s: not probed: the service manager gives it "
+		"at the start, by its socket unit",
+		where);
+	tell(c, "note", text);
+}
+
 static void probe_listen(struct check *c)
 {
 	const struct conf *conf = c->service.conf;
@@ -82,7 +94,9 @@ static void probe_listen(struct check *c)
 	struct listener l;
 
 	for (int i = 0; i < conf->network.listen_count; i++) {
-		if (listener_open(&l, conf->network.listen[i], 1, &fault))
+		if (listen_is_given(conf->network.listen[i]))
+			tell_given(c, conf->network.listen[i]);
+		else if (listener_open(&l, conf->network.listen[i], 1, &fault))
 			problem(c, fault.text);
 		else
 			listener_close(&l);

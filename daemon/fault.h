@@ -3,11 +3,13 @@
 #ifndef FAULT_H
 #define FAULT_H
 
+#include <stdbool.h>
 #include <sysexits.h> /* the exit codes; their meanings: options.c */
 
 struct fault {
-	int exit_code; /* EX_OSERR, EX_NOPERM, EX_CONFIG */
-	char text[768];
+	int exit_code;	    /* EX_OSERR, EX_NOPERM, EX_CONFIG */
+	char text[960];	    /* some name paths */
+	bool arena_refused; /* there is state that this daemon does not take */
 };
 
 /* Say it. Returns `exit_code`, so that it can be returned at once. */

@@ -7,7 +7,7 @@
 #include <libgen.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -285,6 +285,71 @@ int listener_open_unix(struct listener *l, const char *what, const char *path,
 	snprintf(l->name, sizeof(l->name), UNIX_PREFIX "%s", path);
 	snprintf(l->client, sizeof(l->client), "redis-cli -s %s", path);
 	return 0;
+}
+
+/* ---- its name ---- */
+
+/* One in the abstract namespace has an @ for its first byte. */
+static void unix_name(struct listener *l)
+{
+	const size_t head = offsetof(struct sockaddr_un, sun_path);
+	union address at;
+	socklen_t bytes = sizeof(at);
+	char path[sizeof(at.un.sun_path) + 1] = "";
+
+	memset(&at, 0, sizeof(at));
+	getsockname(l->fd, &at.any, &bytes);
+	if (bytes > sizeof(at.un))
+		bytes = sizeof(at.un);
+	if (bytes > head)
+		memcpy(path, at.un.sun_path, bytes - head);
+	if (bytes > head && !*path)
+		*path = '@';
+	snprintf(l->name, sizeof(l->name), UNIX_PREFIX "%s", path);
+	snprintf(l->client, sizeof(l->client), "redis-cli -s %s", path);
+}
+
+void listener_name(struct listener *l)
+{
+	union address at = {0};
+	socklen_t bytes = sizeof(at);
+
+	getsockname(l->fd, &at.any, &bytes);
+	if (at.any.sa_family == AF_UNIX)
+		unix_name(l);
+	else
+		tcp_name(l);
+}
+
+/* ---- one that was kept ---- */
+
+static bool is_tcp_at(const union address *have, const union address *want)
+{
+	if (have->any.sa_family != want->any.sa_family)
+		return false;
+	if (want->any.sa_family == AF_INET)
+		return have->v4.sin_addr.s_addr == want->v4.sin_addr.s_addr &&
+		       have->v4.sin_port == want->v4.sin_port;
+	return !memcmp(&have->v6.sin6_addr, &want->v6.sin6_addr,
+		       sizeof(have->v6.sin6_addr)) &&
+	       have->v6.sin6_scope_id == want->v6.sin6_scope_id &&
+	       have->v6.sin6_port == want->v6.sin6_port;
+}
+
+bool listener_is_at(int fd, const char *where)
+{
+	const size_t prefix = sizeof(UNIX_PREFIX) - 1;
+	union address have, want;
+	socklen_t bytes = sizeof(have);
+
+	memset(&have, 0, sizeof(have));
+	if (listen_is_given(where) || getsockname(fd, &have.any, &bytes))
+		return false;
+	if (!strncmp(where, UNIX_PREFIX, prefix))
+		return have.any.sa_family == AF_UNIX &&
+		       !strncmp(have.un.sun_path, where + prefix,
+			       sizeof(have.un.sun_path));
+	return !resolve(where, &want, &bytes) && is_tcp_at(&have, &want);
 }
 
 /* ---- either ---- */

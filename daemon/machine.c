@@ -301,7 +301,8 @@ static void probe_exposure(
 	const struct machine_asked *a, struct machine_finding *f)
 {
 	const struct conf *conf = machine_conf(a);
-	const char *open_to = admission_open_to(conf);
+	const char *open_to = admission_open_to(
+		conf, a->service->listeners, a->service->listener_count);
 
 	machine_found(
 		f, "%.200s", open_to ? open_to : "only from this machine");
@@ -367,6 +368,7 @@ static const struct machine_row *row(int index)
 	} groups[] = {
 		{first_rows, sizeof(first_rows) / sizeof(*first_rows)},
 		{machine_memory_rows, machine_memory_row_count},
+		{machine_confine_rows, machine_confine_row_count},
 		{last_rows, sizeof(last_rows) / sizeof(*last_rows)},
 	};
 

@@ -15,6 +15,10 @@ struct machine_row {
 extern const struct machine_row machine_memory_rows[];
 extern const int machine_memory_row_count;
 
+/* machine_confine.c */
+extern const struct machine_row machine_confine_rows[];
+extern const int machine_confine_row_count;
+
 static inline const struct conf *machine_conf(const struct machine_asked *a)
 {
 	return a->service->conf;

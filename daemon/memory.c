@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* memory.c -- the segments of a service, the arena above all.
  *
- * An arena outlives its daemon when that is killed, unless it is a memfd. The
- * next start finds it by its name, key or path and takes it over, or refuses
- * and says why: it is never emptied, because only the operator knows what it
- * is worth.
+ * An arena outlives its daemon when that is killed; a memfd does where the
+ * service manager keeps it (memory_kept.c). The next start finds it by its
+ * name, key or path, or is handed it, and takes it over, or refuses and says
+ * why: it is never emptied, because only the operator knows what it is worth.
  *
  *   nothing stands           create, format, build
  *   it stands, unlocked      map, adopt (rolls back), migrate?, build
@@ -19,11 +19,14 @@
 #include "memory.h"
 
 #include "aside.h"
+#include "common/events.h"
 #include "common/super.h"
 #include "directory.h"
 #include "machine.h"
 #include "memory_fault.h"
+#include "memory_kept.h"
 #include "place.h"
+#include "preserve.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -87,10 +90,13 @@ int memory_open_shared(struct service *s, struct fault *fault)
 	int rc;
 
 	memory_plan_arena(s);
+	kept_receive(s);
 	rc = machine_has_room(s, fault);
 	if (rc)
 		return rc;
-	rc = open_status(s, 0);
+	rc = kept_find_status(s, OPEN_WAIT_MS);
+	if (rc == -ENOENT)
+		rc = open_status(s, 0);
 	if (rc == -EWOULDBLOCK) {
 		by = find_occupant(&s->status_segment);
 		if (!is_daemon(&by))
@@ -103,9 +109,7 @@ int memory_open_shared(struct service *s, struct fault *fault)
 		return fault_set(fault, fault_code(rc),
 			"status segment %s: %zu KiB for it: %s", name,
 			sizeof(*s->status) >> 10, strerror(-rc));
-	/* Room for what a reload may raise max_request to: it is sparse. */
-	rc = rf_channel_create(&s->channel, s->conf->refork.name,
-		CONF_REQUEST_BYTES_MAX, s->conf->network.max_reply_bytes);
+	rc = preserve_open(s);
 	if (rc) {
 		rf_status_close(&s->status_segment, true);
 		return fault_set(
@@ -121,6 +125,8 @@ void memory_close_shared(struct service *s, bool keep)
 	bool found = st->supervisor.pid == 0 && st->crashes.last_id > 0;
 
 	rf_channel_destroy(&s->channel);
+	if (!keep && !found && s->stored)
+		kept_forget(&s->kept_status);
 	rf_status_close(&s->status_segment, keep || found);
 }
 
@@ -142,14 +148,10 @@ static int open_locked(struct service *s, struct fault *fault)
 	return -EWOULDBLOCK;
 }
 
-/* Empty when it is too long to be one. */
-static void plan_path(const struct conf *conf, struct rf_segment *arena)
+void memory_plan_path(const struct conf *conf, struct rf_segment *arena)
 {
 	int bytes;
 
-	if (conf->arena.backend != CONF_BACKEND_SYSV &&
-		conf->arena.backend != CONF_BACKEND_FILE)
-		return;
 	if (*conf->arena.path)
 		bytes = snprintf(arena->path, sizeof(arena->path), "%s",
 			conf->arena.path);
@@ -187,13 +189,17 @@ void memory_plan_arena(struct service *s)
 	};
 	snprintf(s->arena.name, sizeof(s->arena.name), "/refork-%.50s",
 		conf->refork.name);
-	plan_path(conf, &s->arena);
+	if (conf->arena.backend == CONF_BACKEND_SYSV ||
+		conf->arena.backend == CONF_BACKEND_FILE)
+		memory_plan_path(conf, &s->arena);
 }
 
 bool memory_stands(const struct service *s)
 {
 	struct rf_segment_owner owner;
 
+	if (s->arena.backend == RF_BACKEND_MEMFD)
+		return s->kept_arena.count > 0;
 	return !rf_segment_owner(&s->arena, &owner) && owner.bytes > 0;
 }
 
@@ -211,8 +217,12 @@ static int create_or_open(struct service *s, struct fault *fault)
 
 static int open_once(struct service *s, struct fault *fault)
 {
-	int rc = create_or_open(s, fault);
+	int rc = kept_find_arena(s, OPEN_WAIT_MS, fault);
 
+	if (rc)
+		return rc;
+	s->arena_adopted = s->arena.fd >= 0;
+	rc = s->arena_adopted ? 0 : create_or_open(s, fault);
 	/* What stood was removed meanwhile: by who had it, or an operator. */
 	for (int i = 0; i < OPEN_TRIES && rc == -ENOENT && s->arena_adopted;
 		i++) {
@@ -326,6 +336,13 @@ static int build_state(
 	return 0;
 }
 
+static int refuse(struct service *s, const char *reason, struct fault *fault)
+{
+	if (s->arena.backend == RF_BACKEND_MEMFD)
+		return kept_refuse(s, &s->arena, reason, fault);
+	return memory_refused(&s->arena, reason, fault);
+}
+
 /* Become the holder of the lease of an arena that fits. */
 static int enter(struct service *s, uint32_t *version, struct fault *fault)
 {
@@ -338,7 +355,7 @@ static int enter(struct service *s, uint32_t *version, struct fault *fault)
 		return format(s, fault);
 	if (rf_arena_adopt(
 		    &s->arena, &s->arena_conf, reason, sizeof(reason), version))
-		return memory_refused(&s->arena, reason, fault);
+		return refuse(s, reason, fault);
 	s->arena_entered = true;
 	if (*version == worker->state_version || worker->migrate)
 		return 0;
@@ -347,7 +364,7 @@ static int enter(struct service *s, uint32_t *version, struct fault *fault)
 		"it holds state version %u, worker %s %s needs %u and cannot "
 		"migrate",
 		*version, worker->name, worker->version, worker->state_version);
-	return memory_refused(&s->arena, reason, fault);
+	return refuse(s, reason, fault);
 }
 
 /* Generations go on where those of an arena before ended. */
@@ -378,7 +395,8 @@ static int open_arena(
 	rf_segment_protect(&s->arena, false);
 	s->lib.build_here = false;
 	if (s->arena_adopted)
-		rf_log(RF_LOG_NOTICE, "took over arena %s as it stood",
+		rf_log_event(RF_EVENT_ARENA_ADOPTED, NULL,
+			"took over arena %s as it stood",
 			place_of(&s->arena, place));
 	return 0;
 
@@ -389,7 +407,11 @@ err_close:
 
 int memory_open_arena(struct service *s, struct fault *fault)
 {
-	return open_arena(s, 0, fault);
+	int rc = open_arena(s, 0, fault);
+
+	if (!rc)
+		preserve_review(s);
+	return rc;
 }
 
 /* ---- empty state ---- */
@@ -425,14 +447,18 @@ int memory_cold(struct service *s, struct fault *fault)
 	char place[PLACE_BYTES];
 	int rc;
 
-	if (s->arena.fd >= 0)
+	if (s->arena.fd >= 0) {
 		aside_put(s);
+		kept_forget(&s->kept_arena);
+	}
 	rc = open_arena(s, generation, fault);
 	if (!rc)
 		rf_log(RF_LOG_WARNING,
 			"arena %s is new and empty; generations go on from "
 			"%" PRIu64,
 			place_of(&s->arena, place), generation);
+	if (!rc)
+		kept_store(s);
 	return rc;
 }
 
@@ -449,6 +475,13 @@ static void close_kept(struct service *s)
 			place_of(&s->arena, place), strerror(-error));
 }
 
+static void give_up(struct service *s)
+{
+	if (s->kept_arena.stored)
+		kept_forget(&s->kept_arena);
+	rf_segment_unlink(&s->arena);
+}
+
 void memory_close_arena(struct service *s, bool keep)
 {
 	if (s->arena.fd < 0)
@@ -456,6 +489,6 @@ void memory_close_arena(struct service *s, bool keep)
 	if (keep && s->arena_entered)
 		close_kept(s);
 	else if (!keep)
-		rf_segment_unlink(&s->arena);
+		give_up(s);
 	rf_segment_close(&s->arena);
 }

@@ -30,6 +30,10 @@ uint32_t memory_state_version(const struct service *service);
 /* Fill in what the configuration says of the arena's segment. */
 void memory_plan_arena(struct service *service);
 
+/* Of backends sysv and file: arena.path, or where it is when that is not set.
+ * Empty when it is too long to be one. */
+void memory_plan_path(const struct conf *conf, struct rf_segment *arena);
+
 /* The planned arena stands already, whatever is in it. */
 bool memory_stands(const struct service *service);
 

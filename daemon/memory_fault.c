@@ -47,6 +47,7 @@ int memory_refused(
 {
 	char place[PLACE_BYTES], name[PLACE_BYTES];
 
+	fault->arena_refused = true;
 	return fault_set(fault, EX_CONFIG,
 		"arena %s does not fit: %s. It is left as it is, for a daemon "
 		"that it fits. To give up its content: reforkctl arena "

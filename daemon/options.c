@@ -24,6 +24,9 @@ const struct options_exit_code options_exit_codes[] = {
 	{EX_SOFTWARE, "gave up: a child could not start and the service had "
 		      "never served, or restart.on_limit = exit"},
 	{EX_OSERR, "the operating system refused something"},
+	{EX_TEMPFAIL,
+		"could not start; the service manager keeps the state and "
+		"is to try again"},
 	{EX_NOPERM, "not permitted"},
 	{EX_CONFIG, "the configuration, the worker or a segment does not fit"},
 };

@@ -26,26 +26,29 @@ static char *contiguous_end(char **strings, char *end)
 	return end;
 }
 
+/* In one block: whoever takes a string out of the environment frees nothing. */
 static char **copy_strings(char **from)
 {
-	size_t count = 0;
-	char **to;
+	size_t count = 0, bytes = 0;
+	char **to, *at;
 
-	while (from[count])
-		count++;
-	to = calloc(count + 1, sizeof(*to));
-	for (size_t i = 0; to && i < count; i++) {
-		to[i] = strdup(from[i]);
-		if (!to[i])
-			return NULL;
+	for (; from[count]; count++)
+		bytes += strlen(from[count]) + 1;
+	to = calloc(1, (count + 1) * sizeof(*to) + bytes);
+	if (!to)
+		return NULL;
+	at = (char *)(to + count + 1);
+	for (size_t i = 0; i < count; i++) {
+		to[i] = at;
+		at = stpcpy(at, from[i]) + 1;
 	}
 	return to;
 }
 
 int title_init(int argc, char ***argv)
 {
-	static char **args; /* referred to for as long as this process lives */
-	char **env, *end;
+	static char **args, **env; /* for as long as this process lives */
+	char *end;
 
 	if (argc < 1)
 		return 0;

@@ -29,8 +29,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#ifndef WORKERDIR
-#define WORKERDIR "/usr/lib/refork/workers"
+/* From the program to the workers that were installed with it. Relative, so
+ * that what is installed can be moved as a whole, or tried below a DESTDIR. */
+#ifndef WORKERS_FROM_BINDIR
+#define WORKERS_FROM_BINDIR "../lib/refork/workers"
 #endif
 
 /* A worker without `request` could not work. */
@@ -77,38 +79,44 @@ static int join(char *path, const char *dir, const char *name)
 	return n > 0 && n < PATH_MAX ? 0 : -1;
 }
 
-/* DIR/workers, where DIR is the directory of the running program. */
-static int own_worker_dir(char dir[PATH_MAX])
+/* The directory `from` as seen from the one of the running program; "" when it
+ * cannot be told. */
+static void dir_from_program(const char *from, char dir[PATH_MAX])
 {
-	ssize_t n = readlink("/proc/self/exe", dir, PATH_MAX - 1);
+	char program[PATH_MAX], path[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
 	char *slash;
+	int bytes;
 
+	*dir = 0;
 	if (n < 0)
-		return -1;
-	dir[n] = 0;
-	slash = strrchr(dir, '/');
-	if (!slash || (size_t)(slash - dir) + sizeof("/workers") > PATH_MAX)
-		return -1;
-	memcpy(slash, "/workers", sizeof("/workers"));
-	return 0;
+		return;
+	program[n] = 0;
+	slash = strrchr(program, '/');
+	if (!slash)
+		return;
+	*slash = 0;
+	bytes = snprintf(path, sizeof(path), "%s/%s", program, from);
+	if (bytes < PATH_MAX && !realpath(path, dir))
+		memcpy(dir, path, (size_t)bytes + 1);
 }
 
 static int find(struct worker_lib *lib, const char *name, struct fault *fault)
 {
 	const char *env = getenv("REFORK_WORKER_DIR");
-	char own[PATH_MAX] = "";
-	const char *dirs[2] = {own, WORKERDIR};
+	char own[PATH_MAX], installed[PATH_MAX];
+	const char *dirs[2] = {own, installed};
 
 	if (strchr(name, '/')) {
 		snprintf(lib->path, sizeof(lib->path), "%s", name);
 		return 0;
 	}
-	if (own_worker_dir(own))
-		dirs[0] = WORKERDIR;
+	dir_from_program("workers", own);
+	dir_from_program(WORKERS_FROM_BINDIR, installed);
 	if (env && *env)
 		dirs[0] = dirs[1] = env;
 	for (size_t i = 0; i < 2; i++)
-		if (!join(lib->path, dirs[i], name) &&
+		if (*dirs[i] && !join(lib->path, dirs[i], name) &&
 			access(lib->path, F_OK) == 0)
 			return 0;
 	if (dirs[0] == dirs[1])
@@ -116,8 +124,8 @@ static int find(struct worker_lib *lib, const char *name, struct fault *fault)
 			"worker %s: there is no %s.so in %s", name, name,
 			dirs[0]);
 	return fault_set(fault, EX_CONFIG,
-		"worker %s: there is no %s.so in %.300s or in %s; give a path, "
-		"or set REFORK_WORKER_DIR",
+		"worker %s: there is no %s.so in %.300s or in %.300s; give a "
+		"path, or set REFORK_WORKER_DIR",
 		name, name, dirs[0], dirs[1]);
 }
 

@@ -26,7 +26,8 @@ struct worker_lib {
 };
 
 /* Load the worker called `name`: a path, or a bare name looked for in
- * $REFORK_WORKER_DIR, else beside reforkd in workers/, else in WORKERDIR.
+ * $REFORK_WORKER_DIR, else beside the program in workers/, else where `make
+ * install` has put the workers (WORKERS_FROM_BINDIR, as seen from the program).
  * Returns 0, or an exit code and *lib is empty. */
 int worker_load(struct worker_lib *lib, const char *name, struct fault *fault);
 /* Runs the destructors of its code. Nothing when *lib is empty. */

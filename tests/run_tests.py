@@ -8,6 +8,11 @@ A group answers with one Result per test, whatever tool ran it. The last line
 printed is "N passed, M failed" or "N passed, M failed, K skipped"; above it
 stands every failure and every skip with its reason. Exit status: 0 when
 nothing failed, else 1.
+
+Up to RERUN_MAX tests that failed are run once more, each by itself. One that
+passes then is counted as passed and listed as unsteady, with what it said
+first: a bug that shows in one run of many is to be found, and does not hold up
+a change that has nothing to do with it. STEADY=1 forgives nothing.
 """
 import argparse
 import os
@@ -25,13 +30,22 @@ from typing import NamedTuple
 
 TOP = Path(__file__).resolve().parent.parent
 BINARY_TIMEOUT_S = 240
-SYSTEM_TIMEOUT_S = 900
+SYSTEM_TIMEOUT_S = 1200
+RERUN_MAX = 3
 
 
 class Result(NamedTuple):
     name: str
     verdict: str            # "passed", "failed", "skipped"
     detail: str = ""        # of a failure or a skip
+    again: object = None    # run just this one: () -> its Result
+
+
+def named(name, results):
+    for result in results:
+        if result.name == name:
+            return result
+    return Result(name, "failed", "it did not run again")
 
 
 # ---- cmocka ----
@@ -94,7 +108,8 @@ def run_cmocka(binary):
         results = [Result(binary.name, "failed", "it ran no test")]
     print(f"{binary.name}: {summary(results)}"
           f"  ({time.monotonic() - began:.1f} s)", flush=True)
-    return results
+    return [result._replace(again=lambda name=result.name: named(
+        name, run_cmocka(binary))) for result in results]
 
 
 def programs(build, pattern, sources):
@@ -149,13 +164,12 @@ def pytest_results(report):
         yield result
 
 
-def run_system(build):
-    report = build / "tests" / "system.xml"
+def run_pytest(build, report, *tests):
     report.parent.mkdir(parents=True, exist_ok=True)
     report.unlink(missing_ok=True)
     pytest = subprocess.Popen(
         [sys.executable, "-m", "pytest", "-q", "--tb=short", "-ra",
-         "-p", "no:cacheprovider", f"--junitxml={report}", "tests/system"],
+         "-p", "no:cacheprovider", f"--junitxml={report}", *tests],
         cwd=TOP, env={**os.environ, "REFORK_BUILD": str(build),
                       "PYTHONDONTWRITEBYTECODE": "1"},
         stdin=subprocess.DEVNULL, start_new_session=True)
@@ -170,7 +184,19 @@ def run_system(build):
     if not results or (ended and not failed):
         results.append(Result("pytest", "failed", f"it {ended or 'ran'}"
                               f" and reported {len(results)} tests"))
-    yield from results
+    return results
+
+
+def run_system(build):
+    def again(name):
+        module, test = name.split(": ", 1)
+        return named(name, run_pytest(build, build / "tests" / "again.xml",
+                                      f"tests/system/{module}.py::{test}"))
+
+    for result in run_pytest(build, build / "tests" / "system.xml",
+                             "tests/system"):
+        yield result._replace(
+            again=lambda name=result.name: again(name))
 
 
 # ---- the whole ----
@@ -185,6 +211,22 @@ def summary(results):
         count[result.verdict] += 1
     line = f"{count['passed']} passed, {count['failed']} failed"
     return line + (f", {count['skipped']} skipped" if count["skipped"] else "")
+
+
+def run_again(results):
+    """The results, and those of them that were unsteady."""
+    failed = [result for result in results if result.verdict == "failed"]
+    unsteady = []
+    if os.environ.get("STEADY") or len(failed) > RERUN_MAX:
+        failed = []
+    for first in failed:
+        if not first.again:
+            continue
+        print(f"== again: {first.name}", flush=True)
+        if first.again().verdict == "passed":
+            results[results.index(first)] = first._replace(verdict="passed")
+            unsteady.append(first._replace(verdict="unsteady"))
+    return results, unsteady
 
 
 def main():
@@ -202,12 +244,13 @@ def main():
         for group in args.group:
             print(f"== {group}", flush=True)
             results += GROUPS[group](build)
+        results, unsteady = run_again(results)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
     print()
-    for verdict in ("failed", "skipped"):
-        for result in results:
+    for verdict in ("failed", "unsteady", "skipped"):
+        for result in results + unsteady:
             if result.verdict == verdict:
                 detail = result.detail.replace("\n", "\n    ")
                 print(f"{verdict}: {result.name}\n    {detail}")

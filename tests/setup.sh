@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 # setup.sh -- install what a target needs and this Debian machine lacks.
 #
-#   tests/setup.sh [--check] GROUP...     groups: build run test lint fuzz bench
+#   tests/setup.sh [--check] GROUP...
+#
+# Groups: build run test lint fuzz bench deb.
 #
 # Says what it is about to do before it does it; silent when all is there.
 # --check only says what is missing, and fails when something is.
@@ -13,12 +15,14 @@ packages() {
 	build) echo gcc libc6-dev make libev-dev libinih-dev libdw-dev \
 		libncurses-dev libsystemd-dev ;;
 	run) packages build; echo redis-tools ;;
-	test) packages run; echo libcmocka-dev python3 python3-pytest \
-		python3-redis util-linux g++ gdb strace scdoc man-db ;;
+	test) packages run; packages deb; echo libcmocka-dev python3 \
+		python3-pytest python3-redis util-linux g++ gdb strace man-db ;;
 	lint) packages build; echo g++ python3 clang-14 clang-format-14 cppcheck ;;
 	fuzz) packages build; echo clang-14 libclang-rt-14-dev ;;
 	bench) packages test; echo redis-server g++ libjemalloc2 libmimalloc2.0 \
 		libboost-dev libpmemobj-dev ;;
+	deb) packages build; echo build-essential debhelper lintian pkg-config \
+		scdoc systemd ;;
 	*) echo "setup.sh: no group called '$1'" >&2; exit 64 ;;
 	esac
 }

@@ -53,8 +53,11 @@ static uint32_t pages_of(uint32_t bytes)
 	return best;
 }
 
-static void class_init(struct rf_class *class, uint32_t bytes)
+static void class_init(uint32_t klass)
 {
+	struct rf_class *class = &rf_class_table.classes[klass];
+	struct rf_run run = {.kind = RF_RUN_SMALL, .klass = (uint8_t)klass};
+	uint32_t bytes = class_bytes[klass];
 	uint32_t pages = pages_of(bytes);
 	uint32_t blocks = pages * 4096 / bytes;
 
@@ -62,6 +65,7 @@ static void class_init(struct rf_class *class, uint32_t bytes)
 	class->inverse = (uint32_t)((UINT64_C(1) << 32) / bytes + 1);
 	class->blocks = (uint16_t)blocks;
 	class->pages = (uint16_t)pages;
+	class->sort = rf_run_sort(&run);
 	class->lazy = blocks >= 64;
 	for (uint32_t i = 0; i < BLOCKS_MAX; i++)
 		if (i >= blocks)
@@ -78,7 +82,7 @@ __attribute__((constructor)) static void table_init(void)
 		rf_class_table.by_line[line] = (uint8_t)klass;
 	}
 	for (klass = 0; klass < RF_CLASS_COUNT; klass++)
-		class_init(&rf_class_table.classes[klass], class_bytes[klass]);
+		class_init(klass);
 }
 
 uint32_t rf_heap_class_bytes(uint32_t klass)

@@ -30,13 +30,13 @@ void *rf_large_take(size_t bytes, size_t alignment)
 		return NULL;
 	run->kind = RF_RUN_LARGE;
 	run->bytes = bytes;
-	rf_heap_used_delta += (int64_t)rf_run_bytes(run);
+	rf_heap_tx.used_delta += (int64_t)rf_run_bytes(run);
 	return rf_page_at(run->first);
 }
 
 void rf_large_give(uint32_t number)
 {
-	rf_heap_used_delta -= (int64_t)rf_run_bytes(rf_run_at(number));
+	rf_heap_tx.used_delta -= (int64_t)rf_run_bytes(rf_run_at(number));
 	rf_pages_give(number);
 }
 
@@ -50,7 +50,7 @@ void rf_large_cut(uint32_t number)
 	if (run->kind != RF_RUN_LARGE || pages >= run->pages)
 		return;
 	if (rf_pages_cut(number, pages))
-		rf_heap_used_delta -= (int64_t)(bytes - rf_run_bytes(run));
+		rf_heap_tx.used_delta -= (int64_t)(bytes - rf_run_bytes(run));
 }
 
 /* In place: the same class, or a page run that can be cut or extended. */
@@ -73,9 +73,9 @@ static bool resize(struct rf_run *run, size_t bytes)
 	if (rf_tx_log_word(&run->bytes) != 0)
 		return true;
 	run->bytes = bytes;
-	rf_heap_used_delta += (int64_t)(rf_run_bytes(run) - had);
+	rf_heap_tx.used_delta += (int64_t)(rf_run_bytes(run) - had);
 	if (pages_for(bytes) < run->pages)
-		rf_heap_defer(run, RF_PLACE_CUT);
+		rf_heap_defer(rf_place(number, RF_PLACE_CUT));
 	return true;
 }
 

@@ -12,56 +12,37 @@
 
 #include "heap_private.h"
 
-#define RF_RECENT 16u /* a power of two */
-
-#define RF_RECENT_INDEX_BITS 9
-_Static_assert(RF_RUN_WORDS * 64 <= 1 << RF_RECENT_INDEX_BITS, "bits");
-
-struct rf_recent {
-	uint32_t top, count; /* a ring: a new one takes the oldest one's room */
-	uint64_t at[RF_RECENT]; /* number of the run, index of the block */
-};
-
-static inline void rf_recent_push(
-	struct rf_recent *recent, uint32_t number, uint32_t index)
+static rf_inline bool rf_recent_is_full(const struct rf_class *class)
 {
-	recent->at[recent->top++ % RF_RECENT] =
-		(uint64_t)number << RF_RECENT_INDEX_BITS | index;
-	recent->count += recent->count < RF_RECENT;
+	return class->recent_count == RF_RECENT;
+}
+
+/* Where there is room. */
+static rf_inline void rf_recent_push(struct rf_class *class, uint64_t place)
+{
+	class->recent[class->recent_count++] = place;
+}
+
+/* The older half makes room, so that this is rare. */
+static inline void rf_recent_forget_half(struct rf_class *class)
+{
+	class->recent_count = RF_RECENT / 2;
+	memmove(class->recent, class->recent + RF_RECENT / 2,
+		RF_RECENT / 2 * sizeof *class->recent);
 }
 
 /* Whether it is a free block that may be taken: of a run of that class other
- * than the spare, which stays empty. */
-static inline bool rf_recent_holds(const struct rf_heap_shm *heap,
-	uint32_t number, const struct rf_run *run, uint32_t index,
-	uint32_t klass)
+ * than the spare, which stays empty. A spare one is not linked; that is asked
+ * last, as it is anybody's guess of the others. */
+static rf_inline bool rf_recent_holds(struct rf_super *super,
+	const struct rf_class *class, uint64_t place, struct rf_run *run)
 {
-	return number < heap->run_count && run->kind == RF_RUN_SMALL &&
-	       run->klass == klass &&
-	       !(run->bitmap[index / 64] >> (index % 64) & 1) &&
-	       ((run->linked != 0) | (number != heap->spares[klass]));
-}
+	uint32_t number = rf_place_number(place);
 
-/* The latest place that is still free; its run is NULL: there is none. */
-static inline struct rf_place rf_recent_pop(
-	struct rf_recent *recent, uint32_t klass)
-{
-	struct rf_super *super = rf_super_here();
-
-	while (recent->count > 0) {
-		uint64_t at = recent->at[--recent->top % RF_RECENT];
-		uint32_t number = (uint32_t)(at >> RF_RECENT_INDEX_BITS);
-		uint32_t index = at & ((1 << RF_RECENT_INDEX_BITS) - 1);
-		struct rf_run *run =
-			(struct rf_run *)((uint8_t *)super + super->runs_off) +
-			number;
-
-		recent->count--;
-		if (rf_likely(rf_recent_holds(
-			    &super->heap, number, run, index, klass)))
-			return (struct rf_place){run, index};
-	}
-	return (struct rf_place){NULL, 0};
+	return number < super->heap.run_count &&
+	       rf_run_sort(run) == class->sort &&
+	       !(*rf_place_word(run, place) & rf_place_bit(place)) &&
+	       (number != super->heap.spares[run->klass] || run->linked != 0);
 }
 
 #endif

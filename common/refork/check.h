@@ -4,11 +4,13 @@
 #define REFORK_CHECK_H
 
 #ifdef __cplusplus
-#define RF_API extern "C" __attribute__((visibility("default")))
+#define RF_API	    extern "C" __attribute__((visibility("default")))
+#define RF_API_DATA RF_API
 #define _Static_assert static_assert
 #define _Noreturn __attribute__((noreturn))
 #else
-#define RF_API __attribute__((visibility("default")))
+#define RF_API	    __attribute__((visibility("default")))
+#define RF_API_DATA RF_API extern
 #endif
 
 #define rf_likely(x)   __builtin_expect(!!(x), 1)

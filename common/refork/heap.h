@@ -20,7 +20,7 @@
  * Needs       an open transaction
  * On abort    the block was never taken; the death of the process counts as
  *             an abort. Its first bytes need no rf_tx_log until the commit.
- * Cost        ~35 ns with its free and a transaction around both, in cache,
+ * Cost        ~27 ns with its free and a transaction around both, in cache,
  *             plus the zeroing; grows the segment (a system call) at most
  *             once per 2 MiB */
 RF_API void *rf_alloc(size_t bytes);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* log.h -- one line per event, to stderr, with role and generation. */
+/* log.h -- one line per event, with role and generation, to the journal or
+ * stderr. */
 #ifndef REFORK_LOG_H
 #define REFORK_LOG_H
 
@@ -15,11 +16,20 @@ enum rf_log_level {
 	RF_LOG_LEVEL_COUNT
 };
 
-/* Write one line: "2026-01-31T12:00:00.123Z kv business[812]/7 info: ...".
- * Under the journal the time is left out and "<priority>" leads.
+/* Say one line. On stderr, as log.format says:
  *
- * One write(2), so that lines of several processes do not mix; cut at
- * 2 KiB. Not for signal handlers. Any process may call it. */
+ *   2026-01-31T12:00:00.123Z kv business[812]/7 info: ...
+ *   {"schema":1,"time":"2026-01-31T12:00:00.123Z","level":"info", ...}
+ *
+ * In the journal the message stands alone, the rest is in fields.
+ *
+ * One write(2) or datagram, so that lines of several processes do not mix; a
+ * message is cut at 2000 bytes, between two characters. It never waits: lines
+ * that the log does not take are counted, and the count is said. So are those
+ * beyond a burst of 50, then 10 a second, of one place in the code (not at
+ * RF_LOG_DEBUG). Leaves errno alone. Any process and thread may call it, but no
+ * signal handler. Cost: ~2 us on stderr, ~8 us in the journal, ~0.3 us when it
+ * is left out, ~3 ns beyond the level. */
 RF_API void rf_log(enum rf_log_level level, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

@@ -28,7 +28,7 @@ RF_API bool rf_tx_is_open(void);
 RF_API int rf_tx_log(const void *at, size_t bytes);
 
 /* arena.undo_check is looking; the framework's. */
-RF_API extern bool rf_tx_is_compared;
+RF_API_DATA bool rf_tx_is_compared;
 RF_API void rf_tx_compare_not(const void *at, size_t bytes);
 
 /* Say that this memory is changed in this transaction without being logged, and

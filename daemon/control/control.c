@@ -10,9 +10,9 @@
  *	                                \------- at once ----/   \--> stays
  *
  * A client that stays (shutdown) is left open: its end is the end of the
- * daemon. Whoever reaches this socket may stop the daemon (its mode is 0600),
- * but not stall it: lines, connections and their time are limited, nothing
- * blocks.
+ * daemon. Whoever reaches this socket may stop the daemon (refork.control_mode
+ * says who that is), but not stall it: lines, connections and their time are
+ * limited, nothing blocks.
  */
 #include "control.h"
 
@@ -217,6 +217,20 @@ static const char *fill_call(struct client *c, char **words, int count)
 	return NULL;
 }
 
+/* Who may reach the socket may order; this is who did. */
+static void log_order(const struct client *c)
+{
+	struct ucred who = {0};
+	socklen_t bytes = sizeof(who);
+
+	if (!c->call.verb->orders)
+		return;
+	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &who, &bytes))
+		who = (struct ucred){.uid = (uid_t)-1};
+	rf_log(RF_LOG_NOTICE, "%s asked for by uid %d pid %d",
+		c->call.verb->name, (int)who.uid, (int)who.pid);
+}
+
 static void run(struct client *c)
 {
 	char *words[WIRE_WORDS_MAX];
@@ -233,6 +247,7 @@ static void run(struct client *c)
 		send_answer(c, VERB_REFUSED);
 		return;
 	}
+	log_order(c);
 	c->stays = c->call.verb->stops;
 	result = c->call.verb->run(&c->call);
 	if (result == VERB_LATER)

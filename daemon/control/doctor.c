@@ -137,6 +137,39 @@ static void probe_business(
 		s->conf->business.heartbeat_timeout_ms);
 }
 
+static void probe_listeners(
+	const struct verb_call *call, struct machine_finding *f)
+{
+	const struct service *s = call->host->service;
+	int given = 0;
+
+	for (int i = 0; i < s->listener_count; i++)
+		given += s->listeners[i].given;
+	note(f, "%d open, %d of them held by the service manager",
+		s->listener_count, given);
+	judge(f, false, MACHINE_FINE, "");
+}
+
+static void probe_confinement(
+	const struct verb_call *call, struct machine_finding *f)
+{
+	const struct service *s = call->host->service;
+	uint64_t network = rf_status_get(s->status->vault.confined);
+	uint64_t business = rf_status_get(s->status->business.confined);
+	bool partly =
+		(s->conf->network.confine && network != RF_CONFINED_ALL) ||
+		(s->conf->business.confine != CONF_CONFINE_OFF &&
+			business != RF_CONFINED_ALL);
+
+	note(f, "network: %s; business (%s): %s",
+		network ? report_confined(network) : "none",
+		conf_get(s->conf, "business.confine"),
+		business ? report_confined(business) : "none");
+	judge(f, partly, MACHINE_ADVICE,
+		"the first child's warning in the log says what is missing; "
+		"landlock and seccomp, below, what the kernel has");
+}
+
 /* ---- its state ---- */
 
 static void probe_arena(const struct verb_call *call, struct machine_finding *f)
@@ -155,16 +188,15 @@ static void probe_aside(const struct verb_call *call, struct machine_finding *f)
 {
 	const struct service *s = call->host->service;
 	int count = aside_count(s);
-	char file[PLACE_BYTES];
+	char way[ASIDE_WAY_BYTES];
 
-	note(f, "%d arenas were set aside by cold starts", count);
+	note(f, "%d arenas were set aside", count);
 	judge(f, count, MACHINE_ADVICE, "");
-	if (count && place_file(&s->arena, file))
+	if (count)
 		snprintf(f->fix, sizeof(f->fix),
-			"`reforkctl arena list`; to use one: stop, mv "
-			"%.120s.aside-... %.120s, start; else `reforkctl arena "
-			"release` it",
-			file, file);
+			"`reforkctl arena list`; to use one: stop, %.280s; "
+			"else `reforkctl arena release` it",
+			aside_way_back(s, NULL, way));
 }
 
 static void probe_quarantine(
@@ -187,6 +219,8 @@ static const struct {
 	{"standby", probe_standby},
 	{"network", probe_network},
 	{"business", probe_business},
+	{"listeners", probe_listeners},
+	{"confinement", probe_confinement},
 	{"quarantine", probe_quarantine},
 	{"arena", probe_arena},
 	{"aside", probe_aside},

@@ -89,7 +89,11 @@ static void vault_line(const struct report *r, FILE *out)
 static void listen_lines(const struct report *r, FILE *out)
 {
 	for (int i = 0; i < r->service->listener_count; i++)
-		fprintf(out, "  listen    %s\n", r->service->listeners[i].name);
+		fprintf(out, "  listen    %s%s\n",
+			r->service->listeners[i].name,
+			r->service->listeners[i].given
+				? ", held by the service manager"
+				: "");
 }
 
 static void put_verified(FILE *out, const struct rf_status_supervisor *st)

@@ -22,6 +22,22 @@ const char *report_arena_name(const struct service *s, char text[PLACE_BYTES])
 		       : s->arena.name;
 }
 
+const char *report_confined(uint64_t parts)
+{
+	static const char *const texts[] = {
+		[0] = "",
+		[RF_CONFINED_RIGHTS] = "rights",
+		[RF_CONFINED_FILES] = "files",
+		[RF_CONFINED_RIGHTS | RF_CONFINED_FILES] = "rights files",
+		[RF_CONFINED_CALLS] = "calls",
+		[RF_CONFINED_RIGHTS | RF_CONFINED_CALLS] = "rights calls",
+		[RF_CONFINED_FILES | RF_CONFINED_CALLS] = "files calls",
+		[RF_CONFINED_ALL] = "rights files calls",
+	};
+
+	return texts[parts & RF_CONFINED_ALL];
+}
+
 static void listen_names(const struct service *s, char *out, size_t bytes)
 {
 	size_t at = 0;
@@ -49,6 +65,10 @@ static void json_texts(const struct report *r, FILE *out)
 	json_text(out, "listen", listen);
 	json_text(out, "arena_backend", report_backend_name(s));
 	json_text(out, "arena_name", report_arena_name(s, name));
+	json_text(out, "network_confined",
+		report_confined(rf_status_get(s->status->vault.confined)));
+	json_text(out, "business_confined",
+		report_confined(rf_status_get(s->status->business.confined)));
 	json_text(out, "last_crash", r->last_end ? r->last_end : "");
 }
 

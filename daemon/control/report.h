@@ -32,6 +32,9 @@ void report_metrics(const struct report *r, enum report_format f, FILE *out);
 void report_page(const struct report *r, enum report_format f, FILE *out);
 void report_json(const struct report *r, FILE *out);
 
+/* RF_CONFINED_*: "rights files calls", or a part of it. */
+const char *report_confined(uint64_t parts);
+
 const char *report_backend_name(const struct service *s);
 /* "/refork-kv", a key, a path. */
 const char *report_arena_name(const struct service *s, char text[PLACE_BYTES]);

@@ -67,6 +67,7 @@ struct verb {
 	/* So often is finish() called without an outcome; 0: never. */
 	unsigned poll_ms;
 	bool stops;	     /* the connection ends with the daemon */
+	bool orders;	     /* something changes: it is logged who asked */
 	unsigned deadline_s; /* for VERB_LATER */
 };
 

@@ -85,7 +85,9 @@ static enum ctl_exit release(const struct ctl *ctl,
 		snprintf(why, sizeof(why), "%s is in use by %s%s", s->name,
 			arena_user(s, who),
 			s->seg.backend == RF_BACKEND_MEMFD
-				? ": it goes with that process"
+				? ": it goes with that process, or where a "
+				  "service manager keeps it, when that stops "
+				  "the service"
 				: ": stop that one first");
 	else if (rc == -EPERM)
 		snprintf(why, sizeof(why), "%s belongs to user %u: be that one",

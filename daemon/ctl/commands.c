@@ -211,7 +211,7 @@ const struct command commands[] = {
 		"what may be wrong here, each with its fix"},
 	{"shutdown", "", 0, 0, "t", shut_down, 0,
 		"drain, stop, and wait until it is gone"},
-	{"completion", "bash|zsh", 1, 1, "", run_completion, 0,
+	{"completion", "bash|zsh|fish", 1, 1, "", run_completion, 0,
 		"a script for the shell to source"},
 	{"help", "[COMMAND]", 0, 2, "", help, 0, "print help"},
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* completion.c -- completion for bash and zsh, made from the tables.
+/* completion.c -- completion for bash, zsh and fish, made from the tables.
  *
  * What may follow depends on the words before: the first words of all commands;
  * the second words of those that have two; then what the arguments are. PATH
@@ -194,20 +194,26 @@ static void zsh_option(const struct ctl_option *option)
 	puts("' \\");
 }
 
-static void zsh_case(int index)
+/* What follows a command whose words have all been said. */
+static void zsh_arguments(const struct command *command)
+{
+	if (takes_file(command)) {
+		printf("\t\t'%s '*) _files ;;\n", command->name);
+	} else if (has_words(command)) {
+		printf("\t\t'%s '*) compadd -- ", command->name);
+		put_words_of(command->arguments);
+		puts(" ;;");
+	}
+}
+
+static void zsh_second_words(int index)
 {
 	const struct command *command = &commands[index];
 	int first = (int)first_of(command);
 
 	if (command->name[first] && !repeats(index)) {
-		printf("\t\t%.*s) compadd -- ", first, command->name);
+		printf("\t\t'%.*s '*) compadd -- ", first, command->name);
 		put_second_words(index);
-		puts(" ;;");
-	} else if (takes_file(command)) {
-		printf("\t\t%s) _files ;;\n", command->name);
-	} else if (has_words(command)) {
-		printf("\t\t%s) compadd -- ", command->name);
-		put_words_of(command->arguments);
 		puts(" ;;");
 	}
 }
@@ -232,9 +238,11 @@ static void put_zsh(void)
 	puts("\t\t'1: :->command' '*:: :->rest'\n"
 	     "\tcase $state in\n"
 	     "\tcommand) _describe command commands ;;\n"
-	     "\trest)\n\t\tcase $words[1] in");
+	     "\trest)\n\t\tcase \"$words[1,CURRENT-1] \" in");
 	for (int i = 0; i < command_count; i++)
-		zsh_case(i);
+		zsh_arguments(&commands[i]);
+	for (int i = 0; i < command_count; i++)
+		zsh_second_words(i);
 	puts("\t\tesac ;;\n\tesac\n}\n"
 	     "if [[ $funcstack[1] == _reforkctl ]]; then\n"
 	     "\t_reforkctl \"$@\"\n"
@@ -243,12 +251,100 @@ static void put_zsh(void)
 	     "fi");
 }
 
+/* ---- fish ---- */
+
+/* Inside single quotes. */
+static void put_fish_text(const char *text)
+{
+	for (; *text; text++) {
+		if (strchr("'\\", *text))
+			putchar('\\');
+		putchar(*text);
+	}
+}
+
+/* The condition that all words of this command have been said. */
+static void put_fish_said(const struct command *command)
+{
+	int first = (int)first_of(command);
+
+	printf("complete -c reforkctl -n '__fish_seen_subcommand_from %.*s",
+		first, command->name);
+	if (command->name[first])
+		printf("; and __fish_seen_subcommand_from %s",
+			command->name + first + 1);
+	printf("' ");
+}
+
+static void fish_option(const struct ctl_option *option)
+{
+	printf("complete -c reforkctl -s %c -l %s", option->letter,
+		option->name);
+	if (option->argument)
+		printf(strcmp(option->argument, "PATH") ? " -x" : " -r -F");
+	if (!option->general) {
+		printf(" -n '__fish_seen_subcommand_from");
+		for (int i = 0; i < command_count; i++)
+			if (strchr(commands[i].options, option->letter))
+				printf(" %.*s", (int)first_of(&commands[i]),
+					commands[i].name);
+		putchar('\'');
+	}
+	printf(" -d '");
+	put_fish_text(option->help);
+	puts("'");
+}
+
+static void fish_case(int index)
+{
+	const struct command *command = &commands[index];
+	int first = (int)first_of(command);
+
+	if (!repeats(index)) {
+		printf("complete -c reforkctl -n \"not "
+		       "__fish_seen_subcommand_from $commands\" -a %.*s -d '",
+			first, command->name);
+		put_fish_text(command->help);
+		puts("'");
+	}
+	if (command->name[first] && !repeats(index)) {
+		printf("complete -c reforkctl -n '__fish_seen_subcommand_from "
+		       "%.*s; and not __fish_seen_subcommand_from ",
+			first, command->name);
+		put_second_words(index);
+		printf("' -a '");
+		put_second_words(index);
+		puts("'");
+	}
+	if (takes_file(command)) {
+		put_fish_said(command);
+		puts("-F");
+	} else if (has_words(command)) {
+		put_fish_said(command);
+		printf("-a '");
+		put_words_of(command->arguments);
+		puts("'");
+	}
+}
+
+static void put_fish(void)
+{
+	puts("# fish completion, made by `reforkctl completion fish`");
+	printf("set -l commands ");
+	put_first_words();
+	puts("\ncomplete -c reforkctl -f");
+	for (int i = 0; i < ctl_option_count; i++)
+		fish_option(&ctl_options[i]);
+	for (int i = 0; i < command_count; i++)
+		fish_case(i);
+}
+
 /* ---- the command ---- */
 
 static const struct {
 	const char *shell;
 	void (*put)(void);
-} shells[] = {{"bash", put_bash}, {"zsh", put_zsh}};
+} shells[] = {{"bash", put_bash}, {"zsh", put_zsh}, {"fish", put_fish}};
 
 enum ctl_exit run_completion(struct ctl *ctl, const struct command *command)
 {

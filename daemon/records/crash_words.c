@@ -2,6 +2,7 @@
 /* crash_words.c -- single facts of a crash record, in words. */
 #include "crash_words.h"
 
+#include "calls.h"
 #include "common/request_text.h"
 #include "daemon/control/facts.h"
 #include "words.h"
@@ -13,6 +14,16 @@
 
 #ifndef SEGV_PKUERR
 #define SEGV_PKUERR 4
+#endif
+#ifndef SYS_SECCOMP
+#define SYS_SECCOMP 1
+#endif
+
+/* Where a system call takes its number, in rf_crash.registers. */
+#ifdef __x86_64__
+#define CALL_REGISTER 13
+#else
+#define CALL_REGISTER 8
 #endif
 
 const char *crash_role(const struct rf_crash *r)
@@ -90,6 +101,26 @@ bool crash_has_address(const struct rf_crash *r)
 		       r->status == SIGILL || r->status == SIGFPE);
 }
 
+/* Refused by what the process is confined to: worker/confine/. */
+static bool is_refused_call(const struct rf_crash *r)
+{
+	return r->has_scene && r->status == SIGSYS && r->code == SYS_SECCOMP;
+}
+
+static void put_refused_call(
+	const struct rf_crash *r, char out[CRASH_WORDS_BYTES])
+{
+	uint64_t number = r->registers[CALL_REGISTER];
+	const char *name = call_name(number);
+
+	if (name)
+		snprintf(out, CRASH_WORDS_BYTES, "SIGSYS in system call %s",
+			name);
+	else
+		snprintf(out, CRASH_WORDS_BYTES,
+			"SIGSYS in system call %" PRIu64, number);
+}
+
 const char *crash_end(const struct rf_crash *r, char out[CRASH_WORDS_BYTES])
 {
 	static const char *const lead[RF_CRASH_CAUSE_COUNT] = {
@@ -103,7 +134,9 @@ const char *crash_end(const struct rf_crash *r, char out[CRASH_WORDS_BYTES])
 	char words[WORDS_MAX];
 
 	end.si_status = r->status;
-	if (crash_has_address(r) && name)
+	if (is_refused_call(r))
+		put_refused_call(r, out);
+	else if (crash_has_address(r) && name)
 		snprintf(out, CRASH_WORDS_BYTES, "%sSIG%s at %#" PRIx64,
 			lead[r->cause], name, r->address);
 	else
@@ -158,6 +191,11 @@ const char *crash_reason(const struct rf_crash *r, char out[CRASH_WORDS_BYTES])
 
 	if (r->stray.kind != RF_STRAY_NONE)
 		return stray_words[r->stray.kind];
+	if (is_refused_call(r))
+		return r->role == RF_CRASH_BUSINESS ||
+				       r->role == RF_CRASH_STANDBY
+			       ? "not allowed (business.confine)"
+			       : "not allowed (network.confine)";
 	if (*sender(r, out))
 		return out;
 	for (size_t i = 0;

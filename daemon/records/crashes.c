@@ -10,7 +10,9 @@
  */
 #include "crashes.h"
 
+#include "common/events.h"
 #include "compose.h"
+#include "crash_words.h"
 #include "reporter.h"
 #include "ring.h"
 #include "ring_file.h"
@@ -19,11 +21,14 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <refork/log.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* What a log line takes beside its lead. */
-#define LINE_BYTES 1024
+#define LINE_BYTES   1024
+#define SIGNAL_BYTES 24
+#define FACTS_MAX    10
 
 struct crashes {
 	struct service *service;
@@ -108,9 +113,47 @@ void crashes_close(struct crashes *c)
 
 /* ---- a death ---- */
 
+/* A crash in which a request was in work names its client, too. */
+static const struct rf_log_field *facts_of(
+	const struct rf_crash *r, char signal[], struct rf_log_field facts[])
+{
+	struct rf_log_field *at = facts;
+	const char *name =
+		r->how == CLD_EXITED ? NULL : sigabbrev_np(r->status);
+
+	*at++ = (struct rf_log_field)RF_LOG_NUMBER("crash_id", r->id);
+	*at++ = (struct rf_log_field)RF_LOG_TEXT("crashed_role", crash_role(r));
+	*at++ = (struct rf_log_field)RF_LOG_NUMBER("crashed_pid", r->pid);
+	*at++ = (struct rf_log_field)RF_LOG_NUMBER(
+		"crashed_generation", r->generation);
+	*at++ = (struct rf_log_field)RF_LOG_TEXT("cause", crash_cause(r));
+	*at++ = (struct rf_log_field)RF_LOG_TEXT("rung", crash_rung(r));
+	if (name) {
+		snprintf(signal, SIGNAL_BYTES, "SIG%s", name);
+		*at++ = (struct rf_log_field)RF_LOG_TEXT("signal", signal);
+	} else {
+		*at++ = (struct rf_log_field)RF_LOG_NUMBER("status", r->status);
+	}
+	if (r->successor_generation && r->to_serving_us >= 0)
+		*at++ = (struct rf_log_field)RF_LOG_NUMBER(
+			"recovery_usec", r->to_serving_us);
+	if (r->request.present && *r->request.peer)
+		*at++ = (struct rf_log_field)RF_LOG_TEXT(
+			"client", r->request.peer);
+	*at = (struct rf_log_field){0};
+	return facts;
+}
+
 static void log_crash(const struct rf_crash *r)
 {
-	char line[LINE_BYTES];
+	static const enum rf_event_kind kinds[RF_CRASH_ROLE_COUNT] = {
+		[RF_CRASH_BUSINESS] = RF_EVENT_BUSINESS_CRASH,
+		[RF_CRASH_STANDBY] = RF_EVENT_STANDBY_CRASH,
+		[RF_CRASH_NETWORK] = RF_EVENT_NETWORK_CRASH,
+		[RF_CRASH_VAULT] = RF_EVENT_NETWORK_CRASH,
+	};
+	struct rf_log_field facts[FACTS_MAX + 1];
+	char line[LINE_BYTES], signal[SIGNAL_BYTES];
 	FILE *out = fmemopen(line, sizeof(line), "w");
 
 	if (!out)
@@ -118,7 +161,7 @@ static void log_crash(const struct rf_crash *r)
 	line[sizeof(line) - 1] = 0;
 	tell_line(r, out);
 	fclose(out);
-	rf_log(RF_LOG_WARNING, "%s", line);
+	rf_log_event(kinds[r->role], facts_of(r, signal, facts), "%s", line);
 }
 
 /* The family rolled back, and knows of no request; the successor skips it. */

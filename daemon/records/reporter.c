@@ -20,6 +20,7 @@
  */
 #include "reporter.h"
 
+#include "common/log/target.h"
 #include "daemon/title.h"
 #include "hook.h"
 #include "ring_file.h"
@@ -94,7 +95,7 @@ static const char *hook_path(const struct reporter *reporter)
 
 /* ---- the process ---- */
 
-/* All but the standard ones and those of code: sealed memory. */
+/* All but the standard ones, the log and those of code: sealed memory. */
 static void close_descriptors(void)
 {
 	DIR *dir = opendir("/proc/self/fd");
@@ -106,7 +107,8 @@ static void close_descriptors(void)
 		ssize_t n = readlinkat(
 			dirfd(dir), entry->d_name, target, sizeof(target) - 1);
 
-		if (fd <= STDERR_FILENO || fd == dirfd(dir) || n < 0)
+		if (fd <= STDERR_FILENO || fd == dirfd(dir) ||
+			fd == rf_log_fd() || n < 0)
 			continue;
 		target[n] = 0;
 		if (strncmp(target, "/memfd:", 7))

@@ -6,6 +6,7 @@
  * collected, and the host, who writes crash records, hears of it when the
  * successor serves, or after TELL_MS.
  */
+#include "common/events.h"
 #include "member.h"
 #include "zombie.h"
 
@@ -67,7 +68,7 @@ static void renew_channel(struct process *culprit)
 {
 	struct family *f = culprit->family;
 
-	rf_log(RF_LOG_ERROR,
+	rf_log_event(RF_EVENT_CHANNEL_DAMAGED, NULL,
 		"%s found bytes in the channel that are no message; both "
 		"children start anew: connections are lost, state is not",
 		member_names[culprit->role]);

@@ -18,9 +18,11 @@
  *   V6  who serves is who says so with the lease in hand:
  *       the supervisor follows                            family_look()
  */
+#include "common/events.h"
 #include "member.h"
 
 #include "daemon/memory.h"
+#include "daemon/preserve.h"
 #include "pause.h"
 
 #include <errno.h>
@@ -203,7 +205,7 @@ int family_resume(struct family *f)
 	rc = have_arena(f->service);
 	if (rc)
 		return rc;
-	rf_log(RF_LOG_NOTICE, "resuming at an operator's word");
+	rf_log_event(RF_EVENT_RESUMED, NULL, "resuming at an operator's word");
 	f->at_limit = false;
 	f->verify = true;
 	f->died_in_recovery = false;
@@ -273,6 +275,12 @@ static bool end_departed(struct family *f)
 		any = true;
 	}
 	return any;
+}
+
+void family_preserve(struct family *f)
+{
+	f->preserve = member_serves(&f->members[NETWORK]) &&
+		      preserve_begin(f->service);
 }
 
 bool family_stop_next(struct family *f)

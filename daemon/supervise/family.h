@@ -48,6 +48,10 @@ struct family *family_open(struct service *service, struct ev_loop *loop,
 
 void family_start(struct family *f);
 
+/* Before the first family_stop_next(): the end is to leave the clients'
+ * connections to the next daemon, if it can. */
+void family_preserve(struct family *f);
+
 /* Ask the next child in turn to end; one that was asked before is killed.
  * False: there is none left. */
 bool family_stop_next(struct family *f);

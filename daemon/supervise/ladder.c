@@ -3,8 +3,9 @@
  *
  *   damage was found                                   restore
  *   died in recovery, twice in a row                   restore
- *   window full again after a clean walk, and hardly
- *   a request answered for each crash                  on_limit: last rung
+ *   window full again after a walk, and nobody has
+ *   served or hardly a request for each crash been
+ *   answered since                                     on_limit: last rung
  *   window full                                        verify
  *   died of itself in recovery                         verify
  *   died of itself outside of a request                verify, unless that

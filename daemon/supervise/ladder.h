@@ -15,7 +15,7 @@ struct ladder_facts {
 	bool had_verified; /* it had itself walked the memory, all whole */
 	bool again;	   /* the one before died in recovery, too */
 	bool burst;	   /* so many crashes fill the window */
-	bool burst_before; /* ... again: a clean walk has not helped */
+	bool burst_before; /* ... again: the walk has not helped */
 };
 
 /* RF_RUNG_ROLL_BACK, _VERIFY, _RESTORE; _HOLD stands for what on_limit says. */

@@ -6,6 +6,7 @@
  */
 #include "member.h"
 
+#include "common/events.h"
 #include "pause.h"
 #include "vault.h"
 
@@ -142,6 +143,9 @@ static enum child_event act_term(struct member *m)
 {
 	if (m->process)
 		m->process->asked = true;
+	/* What is not done now is done by the next daemon. */
+	if (m->process && m->role == BUSINESS && m->family->preserve)
+		set_leave_pid(m, m->process->pid);
 	send(m, SIGTERM);
 	return CHILD_EV_COUNT;
 }
@@ -239,7 +243,7 @@ static void last_word(struct member *m)
 {
 	struct family *f = m->family;
 
-	rf_log(RF_LOG_WARNING,
+	rf_log_event(RF_EVENT_TAKEOVER_LATE, NULL,
 		"standby %d has not taken the lease within %d ms after the "
 		"death of its holder: ending it, forking another business "
 		"child",
@@ -319,16 +323,16 @@ static void log_nofork(const struct member *m, const char *then)
 	const char *asked = m->role == NETWORK ? "vault" : "network process";
 
 	if (m->fork_error == ETIMEDOUT)
-		rf_log(RF_LOG_ERROR,
+		rf_log_event(RF_EVENT_FORK_FAILED, NULL,
 			"spawn %s: the %s that is to fork it has not answered "
 			"within %d ms%s",
 			member_names[m->role], asked, VAULT_WAIT_MS, then);
 	else if (m->fork_error == ESRCH)
-		rf_log(RF_LOG_ERROR,
+		rf_log_event(RF_EVENT_FORK_FAILED, NULL,
 			"spawn %s: the %s that is to fork it is not there%s",
 			member_names[m->role], asked, then);
 	else
-		rf_log(RF_LOG_ERROR, "spawn %s: fork: %s%s",
+		rf_log_event(RF_EVENT_FORK_FAILED, NULL, "spawn %s: fork: %s%s",
 			member_names[m->role], strerror(m->fork_error), then);
 }
 

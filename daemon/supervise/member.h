@@ -13,6 +13,7 @@
  *   planned.c   planned re-forks
  *   checkpoint.c  fit to be written down and restored
  *   watchdog.c  who hangs; stuck.c what it was doing
+ *   herald.c    what the service manager is told of them
  */
 #ifndef MEMBER_H
 #define MEMBER_H
@@ -109,6 +110,7 @@ struct family {
 	ev_io bell;
 	bool has_served;
 	bool stopping;
+	bool preserve;		/* and the next daemon has the connections */
 	struct member *stop_at; /* asked to end, as the last one */
 	bool business_was_forked;
 	bool checkpoint; /* prepared for one, or to be */
@@ -229,6 +231,8 @@ void checkpoint_on_crash(struct family *f, enum rf_crash_role role);
 /* ---- watchdog.c ---- */
 
 void watchdog_on_timer(struct ev_loop *loop, ev_timer *w, int events);
+/* Changes while its process lives. */
+uint64_t watchdog_life(const struct member *m);
 
 /* ---- stuck.c ---- */
 

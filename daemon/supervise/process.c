@@ -201,6 +201,7 @@ int process_make(struct member *m)
 	f->business_was_forked |= business;
 	begin_life(m);
 	process_publish(f);
+	spawn_offer_to_oom_killer(pid, m->role);
 	ev_io_init(&p->exit, deaths_on_exit, pidfd, EV_READ);
 	p->exit.data = p;
 	ev_io_start(f->loop, &p->exit);
@@ -230,6 +231,7 @@ void process_promote(struct family *f)
 	m->stood_by = true;
 	begin_life(m);
 	process_publish(f);
+	spawn_offer_to_oom_killer(p->pid, BUSINESS);
 	member_feed(standby, CHILD_EV_TAKEN);
 }
 

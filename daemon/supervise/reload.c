@@ -10,6 +10,7 @@
  */
 #include "reload.h"
 
+#include "common/events.h"
 #include "conf/conf_value.h"
 #include "daemon/limits.h"
 #include "daemon/records/quarantine.h"
@@ -224,15 +225,16 @@ int reload(struct service *s, FILE *report)
 	int error = fresh ? load(&r, fresh) : -ENOMEM;
 
 	if (error) {
-		rf_log(RF_LOG_ERROR,
+		rf_log_event(RF_EVENT_RELOAD_REFUSED, NULL,
 			"reload: %s; the configuration in effect stays",
 			error == -EINVAL ? "not with such problems"
 					 : strerror(-error));
 	} else {
 		take_all(&r, fresh);
 		tell_children(s);
-		rf_log(RF_LOG_NOTICE, "reload: done, %d key%s changed",
-			r.changed_count, r.changed_count == 1 ? "" : "s");
+		rf_log_event(RF_EVENT_RELOADED, NULL,
+			"reload: done, %d key%s changed", r.changed_count,
+			r.changed_count == 1 ? "" : "s");
 	}
 	free(fresh);
 	return error;

@@ -4,6 +4,7 @@
  * What stood by may serve already when a death is counted: a rung that wants
  * another kind of successor ends it first.
  */
+#include "common/events.h"
 #include "member.h"
 
 #include "daemon/memory.h"
@@ -41,12 +42,14 @@ static uint64_t requests_of(const struct family *f)
 	return rf_status_get(f->service->status->business.requests);
 }
 
-/* A walk after the last burst was clean, and it has not helped: hardly a
- * request for each crash has been answered since. */
+/* A walk was ordered for the last burst, and it has not helped: nobody has come
+ * to serve, or hardly a request for each crash has been answered since. */
 static bool walked_in_vain(const struct family *f, int64_t now_ms)
 {
 	const struct conf *conf = f->service->conf;
 
+	if (f->burst)
+		return true;
 	return f->verified_at_ms != 0 &&
 	       now_ms - f->verified_at_ms < (int64_t)conf->restart.window_ms &&
 	       requests_of(f) - f->verified_requests < conf->restart.burst;
@@ -106,7 +109,7 @@ static void end_business(struct family *f)
 static void verify(struct family *f, const struct ladder_facts *facts)
 {
 	stand_on(f, RF_RUNG_VERIFY);
-	rf_log(RF_LOG_NOTICE,
+	rf_log_event(RF_EVENT_VERIFY_BEGUN, NULL,
 		"recovery ladder, verify: %s: the next business child walks "
 		"the whole memory before it serves",
 		facts->burst ? "restart.burst crashes within restart.window"
@@ -122,7 +125,7 @@ static void verify(struct family *f, const struct ladder_facts *facts)
 static void hold(struct family *f)
 {
 	stand_on(f, RF_RUNG_HOLD);
-	rf_log(RF_LOG_ERROR,
+	rf_log_event(RF_EVENT_HELD, NULL,
 		"recovery ladder, hold: no business child is forked any more, "
 		"clients are parked; an operator is to act (reforkctl resume)");
 	f->at_limit = true;
@@ -132,14 +135,15 @@ static void hold(struct family *f)
 void rungs_hold_again(struct family *f)
 {
 	stand_on(f, RF_RUNG_HOLD);
-	rf_log(RF_LOG_ERROR, "on hold again: what was tried has failed");
+	rf_log_event(RF_EVENT_HELD, NULL,
+		"on hold again: what was tried has failed");
 	f->at_limit = true;
 }
 
 static void give_up(struct family *f)
 {
 	stand_on(f, RF_RUNG_EXIT);
-	rf_log(RF_LOG_ERROR,
+	rf_log_event(RF_EVENT_GAVE_UP, NULL,
 		"recovery ladder, exit: the service manager is to act");
 	f->at_limit = true;
 	f->exhausted = true;
@@ -151,7 +155,7 @@ static void cold(struct family *f)
 	struct fault fault = {0};
 
 	stand_on(f, RF_RUNG_COLD);
-	rf_log(RF_LOG_ERROR,
+	rf_log_event(RF_EVENT_COLD_START, NULL,
 		"recovery ladder, cold start: the state is given up, its "
 		"memory is kept aside");
 	for_each_process(f, p) process_kill_now(p);
@@ -188,7 +192,7 @@ static void restore(struct family *f, struct process *dead)
 	if (f->host.restore)
 		rc = f->host.restore(f->host.arg);
 	if (rc == 0) {
-		rf_log(RF_LOG_NOTICE,
+		rf_log_event(RF_EVENT_RESTORED, NULL,
 			"recovery ladder, restore: the last durable copy is in "
 			"place");
 		f->verify = true;
@@ -244,7 +248,7 @@ void rungs_on_serving(struct family *f)
 	p->verified = rf_status_get(takeover->pid) == p->pid &&
 		      rf_status_get(takeover->verified) == 1;
 	if (p->verified) {
-		rf_log(RF_LOG_NOTICE,
+		rf_log_event(RF_EVENT_VERIFY_WHOLE, NULL,
 			"recovery ladder, verify: all whole, serving again");
 		if (f->burst) {
 			f->verified_at_ms = rf_monotonic_ms();

@@ -9,20 +9,26 @@
  */
 #include "spawn.h"
 
+#include "common/log/target.h"
 #include "daemon/title.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <refork/log.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define KEEP_MAX (RF_LISTEN_MAX + 10)
+#define KEEP_MAX      (RF_LISTEN_MAX + 14)
+#define OOM_SCORE_MAX 1000
+
+static int oom_score; /* of the supervisor */
 
 int spawn_thread_count(void)
 {
@@ -41,7 +47,7 @@ static int by_number(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
-static void close_all_but(int *keep, size_t count)
+void spawn_close_all_but(int *keep, size_t count)
 {
 	unsigned int from = 0;
 
@@ -65,11 +71,15 @@ static void keep_own_descriptors(const struct rf_child *self)
 		STDIN_FILENO,
 		STDOUT_FILENO,
 		STDERR_FILENO,
+		rf_log_fd(),
 		self->arena->fd,
 		self->channel->seg.fd,
 		self->channel->bell_business,
 		self->channel->bell_network,
 		self->channel->front.fd,
+		self->channel->ferry[0],
+		self->channel->ferry[1],
+		self->channel->landing,
 		self->bell_supervisor,
 		self->predecessor,
 	};
@@ -77,7 +87,7 @@ static void keep_own_descriptors(const struct rf_child *self)
 
 	for (int i = 0; i < self->listen_count; i++)
 		keep[count++] = self->listen_fds[i];
-	close_all_but(keep, count);
+	spawn_close_all_but(keep, count);
 }
 
 /* ^C is for the supervisor, which then asks its children. The rest is as
@@ -142,8 +152,11 @@ static _Noreturn void become(
 	setpgid(0, 0);
 	how->leave(how->leave_arg);
 	fill_self(&self, s, how);
-	if (!how->accepts) /* the connections are none of its business */
+	if (!how->accepts) { /* the connections are none of its business */
 		rf_segment_close(&s->channel.front);
+		s->channel.ferry[0] = s->channel.ferry[1] = -1;
+		s->channel.landing = -1;
+	}
 	keep_own_descriptors(&self);
 	open_signals();
 	take_role(&self, how->role);
@@ -153,12 +166,50 @@ static _Noreturn void become(
 
 /* ---- in the supervisor ---- */
 
+static int read_oom_score(void)
+{
+	FILE *in = fopen("/proc/self/oom_score_adj", "re");
+	int score = 0;
+
+	if (in && fscanf(in, "%d", &score) != 1)
+		score = 0;
+	if (in)
+		fclose(in);
+	return score;
+}
+
 void spawn_prepare(void)
 {
+	oom_score = read_oom_score();
 	for (int number = 1; number < NSIG; number++)
 		signal(number, SIG_DFL);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* what write(2) says will do */
+}
+
+/* Raising it needs no privilege. By the supervisor: a child may have given up
+ * that right, or never had it. */
+void spawn_offer_to_oom_killer(pid_t pid, enum rf_crash_role role)
+{
+	static const int above[RF_CRASH_ROLE_COUNT] = {
+		[RF_CRASH_BUSINESS] = 500,
+		[RF_CRASH_STANDBY] = 400,
+		[RF_CRASH_NETWORK] = 200,
+		[RF_CRASH_VAULT] = 100,
+	};
+	int score = oom_score + above[role];
+	char path[64], text[16];
+	int fd, bytes;
+
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", pid);
+	bytes = snprintf(text, sizeof(text), "%d",
+		score < OOM_SCORE_MAX ? score : OOM_SCORE_MAX);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, text, (size_t)bytes) < 0)
+		rf_log(RF_LOG_DEBUG, "write %s to %s: %s", text, path,
+			strerror(errno));
+	if (fd >= 0)
+		close(fd);
 }
 
 int spawn(struct service *s, const struct spawn *how, pid_t *pid, int *pidfd)

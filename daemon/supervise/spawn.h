@@ -28,6 +28,14 @@ void spawn_prepare(void);
 int spawn(struct service *service, const struct spawn *how, pid_t *pid,
 	int *pidfd);
 
+/* In the child: all descriptors but these; a negative one is none. Sorts
+ * them. */
+void spawn_close_all_but(int *keep, size_t count);
+
+/* Whom the kernel is to end first when memory runs out: who holds the most of
+ * it, and is made anew at the least cost. The supervisor goes last. */
+void spawn_offer_to_oom_killer(pid_t pid, enum rf_crash_role role);
+
 /* Threads of this process; -errno when /proc cannot tell. */
 int spawn_thread_count(void);
 

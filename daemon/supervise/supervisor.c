@@ -8,10 +8,13 @@
  */
 #include "supervisor.h"
 
+#include "common/events.h"
+#include "common/log/target.h"
 #include "daemon/control/control.h"
-#include "daemon/notify.h"
+#include "daemon/preserve.h"
 #include "daemon/records/crashes.h"
 #include "family.h"
+#include "herald.h"
 #include "reload.h"
 #include "spawn.h"
 #include "upgrade.h"
@@ -32,6 +35,7 @@ struct supervisor {
 	struct family *family;
 	struct crashes *crashes;
 	struct upgrade *upgrade;
+	struct herald *herald;
 	int signal_fd;
 	ev_io signal;
 	ev_timer sync; /* of an arena on a disk */
@@ -61,6 +65,14 @@ static int here_bytes(void)
 	return slash ? (int)(slash + 1 - program_invocation_name) : 0;
 }
 
+static void suggest(const struct service *s, int business_pid)
+{
+	rf_log(RF_LOG_INFO, "try: %s", s->listeners[0].client);
+	rf_log(RF_LOG_INFO, "try: kill -SEGV %d", business_pid);
+	rf_log(RF_LOG_INFO, "try: %.*sreforkctl -S %s", here_bytes(),
+		program_invocation_name, s->control.path);
+}
+
 static void announce(struct supervisor *sup)
 {
 	const struct service *s = sup->service;
@@ -68,13 +80,16 @@ static void announce(struct supervisor *sup)
 
 	for (int i = 0; i < s->listener_count; i++)
 		rf_log(RF_LOG_INFO, "listening on %s", s->listeners[i].name);
-	rf_log(RF_LOG_INFO, "worker %s %s serves, business pid %d",
-		s->lib.worker.name, s->lib.worker.version, pid);
-	rf_log(RF_LOG_INFO, "try: %s", s->listeners[0].client);
-	rf_log(RF_LOG_INFO, "try: kill -SEGV %d", pid);
-	rf_log(RF_LOG_INFO, "try: %.*sreforkctl -S %s", here_bytes(),
-		program_invocation_name, s->control.path);
-	notify_ready();
+	rf_log_event(RF_EVENT_READY,
+		RF_LOG_FIELDS(RF_LOG_TEXT("worker", s->lib.worker.name),
+			RF_LOG_TEXT("worker_version", s->lib.worker.version),
+			RF_LOG_NUMBER("business_pid", pid)),
+		"worker %s %s serves, business pid %d", s->lib.worker.name,
+		s->lib.worker.version, pid);
+	if (rf_log_fd() < 0) /* no journal: somebody may be looking */
+		suggest(s, pid);
+	herald_serves(sup->herald);
+	preserve_landed();
 	sup->announced = true;
 }
 
@@ -83,7 +98,7 @@ static void stop(struct supervisor *sup)
 	if (!sup->stopping) {
 		sup->stopping = true;
 		rf_log(RF_LOG_NOTICE, "stopping");
-		notify_stopping();
+		herald_stops(sup->herald);
 	}
 	if (!family_stop_next(sup->family))
 		ev_break(sup->loop, EVBREAK_ALL);
@@ -92,20 +107,17 @@ static void stop(struct supervisor *sup)
 static void on_changed(void *arg)
 {
 	struct supervisor *sup = arg;
-	const struct rf_status_shm *st = sup->service->status;
-	char text[64];
 
 	if (!sup->announced && !sup->stopping && family_serves(sup->family))
 		announce(sup);
-	snprintf(text, sizeof(text), "%s, generation %" PRIu64, state_name(sup),
-		rf_status_get(st->business.serving));
-	notify_status(text);
+	herald_changed(sup->herald);
 }
 
 /* A first start that cannot succeed is the operator's to mend. */
 static void on_hopeless(void *arg, const char *name)
 {
 	struct supervisor *sup = arg;
+	char why[64];
 
 	if (sup->stopping)
 		return;
@@ -113,6 +125,8 @@ static void on_hopeless(void *arg, const char *name)
 		"%s could not start, and the service has not served yet: "
 		"giving up",
 		name);
+	snprintf(why, sizeof(why), "%s could not start, see the log", name);
+	herald_fails(sup->herald, why);
 	sup->exit_code = EX_SOFTWARE;
 	stop(sup);
 }
@@ -123,6 +137,8 @@ static void on_exhausted(void *arg)
 
 	if (sup->stopping)
 		return;
+	herald_fails(sup->herald,
+		"gave up: more crashes than restart.burst, see the log");
 	sup->exit_code = EX_SOFTWARE;
 	stop(sup);
 }
@@ -133,6 +149,7 @@ static void on_crashed(void *arg, const struct death *death,
 	struct supervisor *sup = arg;
 
 	crashes_add(sup->crashes, death, takeover);
+	herald_changed(sup->herald);
 	if (sup->upgrade)
 		upgrade_on_crash(sup->upgrade, death);
 }
@@ -180,12 +197,20 @@ static void on_gone(void *arg)
 		stop(sup);
 }
 
+/* A service manager says the same for both. */
+static void end_or_restart(struct supervisor *sup)
+{
+	if (!sup->stopping)
+		family_preserve(sup->family);
+	stop(sup);
+}
+
 static void reload_now(struct supervisor *sup)
 {
-	notify_reloading();
+	herald_reloads(sup->herald);
 	reload(sup->service, NULL);
 	arm_sync(sup);
-	notify_ready();
+	herald_reloaded(sup->herald);
 }
 
 static void on_signal(struct ev_loop *loop, ev_io *w, int events)
@@ -195,7 +220,7 @@ static void on_signal(struct ev_loop *loop, ev_io *w, int events)
 		const char *name;
 		void (*act)(struct supervisor *sup);
 	} acts[] = {
-		{SIGTERM, "SIGTERM", stop},
+		{SIGTERM, "SIGTERM", end_or_restart},
 		{SIGINT, "SIGINT", stop},
 		{SIGHUP, "SIGHUP", reload_now},
 	};
@@ -228,10 +253,10 @@ static int reload_asked(void *arg, FILE *out)
 	struct supervisor *sup = arg;
 	int problems;
 
-	notify_reloading();
+	herald_reloads(sup->herald);
 	problems = reload(sup->service, out);
 	arm_sync(sup);
-	notify_ready();
+	herald_reloaded(sup->herald);
 	return problems;
 }
 
@@ -275,6 +300,10 @@ static struct control *open_control(struct supervisor *sup)
 
 static int open_all(struct supervisor *sup)
 {
+	const struct herald_host herald_host = {
+		.arg = sup,
+		.state = state_asked,
+	};
 	const struct family_host family_host = {
 		.arg = sup,
 		.changed = on_changed,
@@ -294,6 +323,10 @@ static int open_all(struct supervisor *sup)
 	sup->crashes = crashes_open(sup->service, sup->loop);
 	if (!sup->family || !sup->crashes)
 		return -ENOMEM;
+	sup->herald =
+		herald_open(sup->service, sup->family, sup->loop, &herald_host);
+	if (!sup->herald)
+		return -ENOMEM;
 	sup->upgrade = upgrade_open(sup->service, sup->family, sup->loop);
 	if (!sup->upgrade)
 		return -ENOMEM;
@@ -310,6 +343,8 @@ static void close_all(struct supervisor *sup)
 	sup->upgrade = NULL; /* the family has some last words */
 	if (sup->family)
 		family_close(sup->family);
+	if (sup->herald)
+		herald_close(sup->herald);
 	if (sup->control)
 		control_close(sup->control);
 	if (sup->crashes)

@@ -9,6 +9,7 @@
  */
 #include "trial.h"
 
+#include "common/log/target.h"
 #include "daemon/records/words.h"
 #include "daemon/title.h"
 #include "spawn.h"
@@ -77,21 +78,11 @@ int trial_link(
 
 /* ---- in the process made for it ---- */
 
-static void close_all_but(int a, int b)
-{
-	unsigned int low = (unsigned int)(a < b ? a : b);
-	unsigned int high = (unsigned int)(a < b ? b : a);
-
-	if (low > STDERR_FILENO + 1)
-		close_range(STDERR_FILENO + 1, low - 1, 0);
-	if (high > low + 1)
-		close_range(low + 1, high - 1, 0);
-	close_range(high + 1, ~0U, 0);
-}
-
 static _Noreturn void try(
 	struct service *s, struct worker_lib *lib, int verdict, pid_t parent)
 {
+	int keep[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, rf_log_fd(),
+		lib->pin.fd > 0 ? lib->pin.fd : verdict, verdict};
 	struct fault fault;
 	sigset_t none;
 	int rc;
@@ -102,7 +93,7 @@ static _Noreturn void try(
 	setpgid(0, 0);
 	/* What it could break is none of its business. */
 	rf_segment_close(&s->arena);
-	close_all_but(lib->pin.fd > 0 ? lib->pin.fd : verdict, verdict);
+	spawn_close_all_but(keep, sizeof(keep) / sizeof(*keep));
 	signal(SIGINT, SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);

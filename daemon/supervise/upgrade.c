@@ -29,6 +29,7 @@
 #include "upgrade.h"
 
 #include "change.h"
+#include "common/events.h"
 #include "daemon/memory.h"
 #include "runners.h"
 #include "spawn.h"
@@ -185,18 +186,21 @@ static void on_clean(struct upgrade *u, const struct family_outcome *outcome)
 			outcome->why);
 }
 
-static void log_change(struct upgrade *u, const char *what,
-	const char *from_version, const struct family_outcome *outcome)
+static void log_change(struct upgrade *u, enum rf_event_kind kind,
+	const struct family_outcome *outcome)
 {
+	const struct rf_worker *from = &u->before.worker, *to = &u->lib->worker;
 	char pause[48] = "";
 
 	if (outcome->pause_us >= 0)
 		snprintf(pause, sizeof(pause), ", pause %" PRId64 " us",
 			outcome->pause_us);
-	rf_log(RF_LOG_NOTICE,
-		"%s: %s %s -> %s (%s), generation %" PRIu64 " serves%s", what,
-		u->lib->worker.name, from_version, u->lib->worker.version,
-		u->lib->path, outcome->generation, pause);
+	rf_log_event(kind,
+		RF_LOG_FIELDS(RF_LOG_TEXT("worker_version", to->version)),
+		"%s: %s %s -> %s (%s), generation %" PRIu64 " serves%s",
+		kind == RF_EVENT_UPGRADED ? "upgraded" : "rolled back",
+		to->name, from->version, to->version, u->lib->path,
+		outcome->generation, pause);
 }
 
 /* ---- back ---- */
@@ -218,9 +222,9 @@ static void on_stuck(struct upgrade *u, const struct family_outcome *outcome)
 	const struct runners right = u->others;
 
 	swap(u);
-	rf_log(RF_LOG_ERROR, "rollback to %s %s failed: %s; %s stays",
-		u->before.worker.name, u->before.worker.version, outcome->why,
-		u->lib->worker.version);
+	rf_log_event(RF_EVENT_UPGRADE_FAILED, NULL,
+		"rollback to %s %s failed: %s; %s stays", u->before.worker.name,
+		u->before.worker.version, outcome->why, u->lib->worker.version);
 	clean(u, &right);
 	tell(u, outcome);
 }
@@ -234,7 +238,7 @@ static void on_back(struct upgrade *u, const struct family_outcome *outcome)
 	}
 	u->step = UPGRADE_IDLE;
 	rf_status_add(u->status->rollbacks, 1);
-	log_change(u, "rolled back", u->before.worker.version, outcome);
+	log_change(u, RF_EVENT_ROLLED_BACK, outcome);
 	worker_unload(&u->before);
 	tell(u, outcome);
 }
@@ -274,12 +278,12 @@ void upgrade_on_crash(struct upgrade *u, const struct death *death)
 		return;
 	ev_timer_stop(u->loop, &u->canary);
 	if (!can_go_back(u, &why)) {
-		rf_log(RF_LOG_ERROR,
+		rf_log_event(RF_EVENT_CANARY_CRASHED, NULL,
 			"%s %s crashed in its canary time and stays: %s",
 			now->name, now->version, why.text);
 		return;
 	}
-	rf_log(RF_LOG_WARNING,
+	rf_log_event(RF_EVENT_CANARY_CRASHED, NULL,
 		"%s %s crashed in its canary time; going back to %s", now->name,
 		now->version, u->before.worker.version);
 	back(u);
@@ -294,7 +298,7 @@ static void refuse(struct upgrade *u, int error, const char *why)
 
 	u->step = UPGRADE_IDLE;
 	snprintf(outcome.why, sizeof(outcome.why), "%s", why);
-	rf_log(RF_LOG_ERROR, "upgrade refused: %s", why);
+	rf_log_event(RF_EVENT_UPGRADE_FAILED, NULL, "upgrade refused: %s", why);
 	tell(u, &outcome);
 }
 
@@ -337,23 +341,22 @@ static void put_back(struct upgrade *u)
 static void on_failed(struct upgrade *u, const struct family_outcome *outcome)
 {
 	const struct runners right = u->others;
-	bool migrated = memory_state_version(u->service) ==
-			u->lib->worker.state_version;
+	const struct rf_worker *to = &u->lib->worker;
+	bool migrated = memory_state_version(u->service) == to->state_version;
 	struct fault why;
 
 	if (migrated && !can_go_back(u, &why)) {
 		u->step = UPGRADE_IDLE;
-		rf_log(RF_LOG_ERROR,
-			"upgrade to %s %s failed: %s; it stays: %s",
-			u->lib->worker.name, u->lib->worker.version,
-			outcome->why, why.text);
+		rf_log_event(RF_EVENT_UPGRADE_FAILED, NULL,
+			"upgrade to %s %s failed: %s; it stays: %s", to->name,
+			to->version, outcome->why, why.text);
 		worker_unload(&u->older);
 		tell(u, outcome);
 		return;
 	}
-	rf_log(RF_LOG_ERROR, "upgrade to %s %s failed: %s; going on with %s",
-		u->lib->worker.name, u->lib->worker.version, outcome->why,
-		u->before.worker.version);
+	rf_log_event(RF_EVENT_UPGRADE_FAILED, NULL,
+		"upgrade to %s %s failed: %s; going on with %s", to->name,
+		to->version, outcome->why, u->before.worker.version);
 	put_back(u);
 	clean(u, &right);
 	tell(u, outcome);
@@ -370,7 +373,7 @@ static void on_forward(struct upgrade *u, const struct family_outcome *outcome)
 	u->step = UPGRADE_IDLE;
 	worker_unload(&u->older);
 	rf_status_add(u->status->upgrades, 1);
-	log_change(u, "upgraded", u->before.worker.version, outcome);
+	log_change(u, RF_EVENT_UPGRADED, outcome);
 	change_note(u->service, &u->before, u->configured, noted.note,
 		sizeof(noted.note));
 	if (*noted.note)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* watchdog.c -- look at the children from time to time: who hangs? */
+#include "common/events.h"
+#include "common/log/target.h"
 #include "member.h"
 
 #include <inttypes.h>
@@ -14,7 +16,7 @@
 #define DEPARTED_MS_MAX 60000
 
 /* The sum of numbers that only ever grow: it changes when one of them does. */
-static uint64_t life_of(const struct member *m)
+uint64_t watchdog_life(const struct member *m)
 {
 	const struct rf_status_shm *st = m->family->service->status;
 	const uint64_t lives[ROLE_COUNT] = {
@@ -49,7 +51,9 @@ static void end_hung(struct member *m, enum watch_verdict verdict)
 
 	m->process->cause = timeout ? RF_CRASH_TIMEOUT : RF_CRASH_HANG;
 	rf_status_add(st->hangs, 1);
-	rf_log(RF_LOG_WARNING,
+	rf_log_event(RF_EVENT_HANG_ENDED,
+		RF_LOG_FIELDS(RF_LOG_TEXT("hung_role", member_names[m->role]),
+			RF_LOG_NUMBER("hung_pid", m->process->pid)),
 		timeout ? "%s %d: a request runs for longer than "
 			  "request_timeout (%" PRIu64 " ms): ending it%s"
 			: "%s %d: no sign of life within heartbeat_timeout "
@@ -69,7 +73,7 @@ static void look_at(struct member *m, uint64_t period_ms)
 	const struct watch_sample sample = {
 		.now_ms = rf_monotonic_ms(),
 		.period_ms = period_ms,
-		.life = life_of(m),
+		.life = watchdog_life(m),
 		.work = business ? rf_status_get(st->business.work) : 0,
 		.silence_max_ms = silence_max_ms(m),
 		.request_max_ms =
@@ -119,6 +123,8 @@ void watchdog_on_timer(struct ev_loop *loop, ev_timer *w, int events)
 	for (int i = 0; i < ROLE_COUNT; i++)
 		look_at(&f->members[i], period);
 	end_departed(f);
+	rf_log_mend();
+	rf_log_catch_up(false);
 	rungs_see_quarantined(f);
 	family_look(f);		      /* a handler rings no bell */
 	if (period_ms(f) != period) { /* reloaded */

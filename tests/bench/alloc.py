@@ -20,6 +20,9 @@ ALL_LOADS = ["W2", "W3", "W4", "W5", "W6", "W7", "W8", "ETC", "USR", "Larson",
              "Robson"]
 BENCH = Path(BUILD) / "bench"
 
+# The steps by themselves: the last row, and taken off for the last columns.
+NONE = "no allocator at all"
+
 # No power fails here: libpmemobj is spared its cache flushes.
 PMEM = {"PMEM_IS_PMEM_FORCE": "1", "PMEM_NO_FLUSH": "1"}
 
@@ -42,7 +45,8 @@ def contenders():
         "jemalloc": preloaded("libjemalloc"),
         "mimalloc": preloaded("libmimalloc"),
         "Boost.Interprocess": ("alloc_boost", {}),
-        "libpmemobj, each pair a transaction": ("alloc_pmem", PMEM)}
+        "libpmemobj, each pair a transaction": ("alloc_pmem", PMEM),
+        NONE: ("alloc_none", {})}
     return {name: what if what and (BENCH / what[0]).exists() else None
             for name, what in found.items()}
 
@@ -57,17 +61,24 @@ def run_once(program, environment, what, column=1):
 
 
 def compare(here, what, head):
-    """A table of medians, refork first, and how many times as long."""
+    """A table of medians, refork first, and how many times as long: as they
+    are, and without what the steps take by themselves."""
     found = {name: [] for name in here}
     for _ in range(ROUNDS):
         for name, runs in found.items():
             runs.append(run_once(*here[name], what))
     ns = {name: [statistics.median(column) for column in zip(*runs)]
           for name, runs in found.items()}
-    ours = next(iter(ns.values()))
-    table(["", *head, *(f"x refork, {word}" for word in head)],
+    ours, none = next(iter(ns.values())), ns[NONE]
+
+    def times(values, less):
+        return [f"{(value - off) / (own - off):.2f}" if own > off else "-"
+                for value, own, off in zip(values, ours, less)]
+
+    table(["", *head, *(f"x refork, {word}" for word in head),
+           *(f"without the steps, {word}" for word in head)],
           [[name, *(f"{value:.0f}" for value in values),
-            *(f"{value / own:.2f}" for value, own in zip(values, ours))]
+            *times(values, [0] * len(head)), *times(values, none)]
            for name, values in ns.items()])
 
 

@@ -3,7 +3,7 @@
 """Measure, side by side in one run, and print Markdown tables.
 
     bench.py [tx] [heap] [alloc] [containers] [redis] [list] [memory] [large]
-             [death] [upgrade] [ipc] [verify] [guard] [picture]
+             [death] [upgrade] [systemd] [ipc] [verify] [guard] [picture]
 
 All but the picture when none is named. QUICK=1 in the environment makes every
 part small: to see that it runs. What is compared alternates, and medians are
@@ -24,6 +24,7 @@ from deaths import bench_death, bench_upgrade
 from guard_bench import bench_guard
 from ipc import bench_ipc
 from kv_bench import bench_large, bench_list, bench_memory
+from manager_bench import bench_systemd
 from measure import QUICK, Redis, on_core, output_of, say, table
 from picture import bench_picture
 from service import BUILD, Service, children_of
@@ -126,7 +127,7 @@ def bench_redis(directory):
 PARTS = {"tx": bench_tx, "heap": bench_heap, "alloc": bench_alloc, "containers": bench_containers,
          "redis": bench_redis, "list": bench_list, "memory": bench_memory,
          "large": bench_large, "death": bench_death, "upgrade": bench_upgrade,
-         "ipc": bench_ipc, "verify": bench_verify,
+         "systemd": bench_systemd, "ipc": bench_ipc, "verify": bench_verify,
          "guard": bench_guard}
 EXTRA = {"picture": bench_picture}
 

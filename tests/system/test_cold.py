@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from service import BUILD, TEST_WORKER, wait_until
 
+AILING = str(BUILD / "workers" / "ailing.so")
+
 
 def is_aside(path):
     return re.search(r"\.aside-\d{14}$", path.name)
@@ -75,8 +77,12 @@ def test_the_first_arenas_stay_aside_and_the_newest_makes_room(trial):
         path.unlink()
 
 
-def test_an_arena_set_aside_is_taken_back_by_the_move_that_is_logged(service):
-    kv = service(restart_on_limit="cold", restart_burst=2)
+@pytest.mark.parametrize("backend, then",
+                         [("posix", "posix"), ("memfd", "file")])
+def test_an_arena_set_aside_is_taken_back_by_the_move_that_is_logged(
+        service, backend, then):
+    kv = service(restart_on_limit="cold", restart_burst=2,
+                 arena_backend=backend)
     with kv.raw() as wire:
         wire.call("SET", "key", "value")
     while "cold start" not in kv.log():
@@ -87,12 +93,17 @@ def test_an_arena_set_aside_is_taken_back_by_the_move_that_is_logged(service):
     kv.control("wait", "--for", "ready", "--timeout", "20s")
     with kv.raw() as wire:
         assert wire.call("GET", "key") is None
-    moved = re.search(r"mv (\S+) (\S+), start", kv.log())
-    kept, = aside(kv)
-    assert moved[1] == str(kept)
+    assert kv.status()["aside_count"] == 1
+    moved = re.search(r"mv (\S+) (\S+), start( with arena.backend = file)?",
+                      kv.log())
+    assert (moved[3] is None) == (then == backend)
+    assert is_aside(Path(moved[1])) and Path(moved[1]).exists()
+    assert f"{moved[2]}.aside-... {moved[2]}, start" in \
+        kv.control("doctor").stdout
     kv.process.terminate()
     assert kv.process.wait(20) == 0
     os.rename(moved[1], moved[2])
+    kv.configure(arena_backend=then, arena_on_stop="release")
     kv.start()
     with kv.raw() as wire:
         assert wire.call("GET", "key") == b"value"
@@ -106,15 +117,6 @@ def test_a_clean_stop_leaves_only_what_is_the_operators(trial):
     trial.process = None
     assert trial.segments() == kept
     kept[0].unlink()
-
-
-def test_a_memfd_is_given_up_and_says_so(service):
-    memfd = service(refork_worker=TEST_WORKER, restart_on_limit="cold",
-                    restart_burst=2, arena_backend="memfd")
-    make_hopeless(memfd)
-    assert "memfd" in memfd.log()
-    with memfd.raw() as wire:
-        assert wire.call("COUNT") == 1
 
 
 def test_a_cold_start_that_failed_is_tried_again_at_the_operators_word(
@@ -153,6 +155,22 @@ def test_an_exit_at_the_limit_leaves_the_state_for_the_next_start(service):
     trial.process = None
     assert f"refork-{trial.name}" in [path.name for path in trial.segments()]
     for path in trial.segments():
+        path.unlink()
+
+
+def test_one_that_never_comes_to_serve_again_reaches_the_limit(
+        service, tmp_path):
+    ills = tmp_path / "ills"
+    ills.mkdir()
+    ailing = service(refork_worker=AILING, refork_worker_args=ills,
+                     restart_on_limit="exit", restart_burst=2,
+                     business_standby=0)
+    (ills / "start.abort").touch()
+    os.kill(ailing.business_pid, signal.SIGSEGV)
+    assert ailing.process.wait(20) == 70
+    ailing.process = None
+    assert ailing.log().count("reforkctl crash show") <= 5
+    for path in ailing.segments():
         path.unlink()
 
 

@@ -189,10 +189,12 @@ def test_both_children_can_die_at_once(service):
 # ---- what stands in the way of a successor ----
 
 def forkless(tmp_path):
-    """Options of a service whose fork() fails while the flag file exists."""
+    """Options of a service whose fork() fails while the flag file exists,
+    which a confined process could not see."""
     flag = tmp_path / "fork_fails"
     shim = BUILD / "preload" / "fork_fails.so"
-    return flag, {"env": {"LD_PRELOAD": str(shim), "FORK_FAILS": str(flag)}}
+    return flag, {"env": {"LD_PRELOAD": str(shim), "FORK_FAILS": str(flag)},
+                  "network_confine": "no"}
 
 
 @pytest.mark.parametrize("role", ["business", "network"])

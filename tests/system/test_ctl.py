@@ -63,7 +63,7 @@ def documented_commands():
     listed = reforkctl("help").stdout.split("Commands:\n")[1]
     lines = listed.split("\n\n")[0].splitlines()
     usages = [line[2:28].strip() for line in lines]
-    return [re.sub(r" [\[A-Z].*| bash\|zsh", "", usage) for usage in usages]
+    return [re.sub(r" [\[A-Z].*| bash\|.*", "", usage) for usage in usages]
 
 
 def test_every_documented_command_is_tried_here():
@@ -109,7 +109,7 @@ def test_a_wrong_command_line_is_told_from_a_refusal(daemon):
     for wrong in (["nonsense"], ["crash"], ["crash", "show"], ["--frob"],
                   ["status", "--now"], ["status", "more"],
                   ["wait", "--timeout", "soon"], ["wait", "--for", "luck"],
-                  ["completion", "fish"], ["restart", "a", "b"]):
+                  ["completion", "csh"], ["restart", "a", "b"]):
         ran = kv.control(*wrong, check=False)
         assert ran.returncode == USAGE, (wrong, ran)
         assert ran.stderr.endswith("see reforkctl --help\n") or \

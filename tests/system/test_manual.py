@@ -132,11 +132,11 @@ def test_bash_completes_each_command_and_files(tmp_path, monkeypatch):
     assert complete_in_bash("upgrade", "n") == ["next.so"]
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh"])
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_shell_accepts_its_script(shell, tmp_path):
     script = tmp_path / "completion"
     script.write_text(run(BUILD / "reforkctl", "completion", shell).stdout)
-    assert "_reforkctl" in script.read_text()
+    assert f"`reforkctl completion {shell}`" in script.read_text()
     if not shutil.which(shell):
         pytest.skip(f"{shell} is not installed")
     ran = run(shell, "-n", script)

@@ -57,7 +57,7 @@ static void creating_and_destroying_leaves_nothing(void **state)
 			rf_channel_create(&other, "unit", MIB, MIB), 0);
 		bytes = other.request.ring.bytes;
 		base = other.seg.base;
-		assert_int_equal(open_descriptors(), before + 4);
+		assert_int_equal(open_descriptors(), before + 6);
 		rf_channel_destroy(&other);
 		assert_int_equal(open_descriptors(), before);
 		assert_false(is_mapped(bytes));

@@ -79,6 +79,8 @@ static const struct {
 	{"[network]\nlisten = [::1]:1\nlisten = unix:/s\n"
 	 "listen=a-b.c:65535",
 		"network.listen", "[::1]:1 unix:/s a-b.c:65535"},
+	{"[network]\nlisten = systemd:client\nlisten = systemd:a@b.socket",
+		"network.listen", "systemd:client systemd:a@b.socket"},
 	{"[network]\nlisten = [fe80::1%eth0]:6380", "network.listen",
 		"[fe80::1%eth0]:6380"},
 	/* How a file may look. */
@@ -230,6 +232,8 @@ static const struct {
 			"host:+1", "host:6380x", "::1:6380", "[::1]",
 			"[::1]:", "[:::1]:1", "[]:1", "1.2.3.256:1", "1.2.3:1",
 			"ho st:1", "ho/st:1", "unix:", "unix:path"}},
+	{"network.listen", {"systemd:", "systemd:a b", "systemd:a:b",
+				   "systemd:\x7f", "systemd:\xc3\xa4"}},
 };
 
 static void values_out_of_syntax_or_range_are_refused(void **state)

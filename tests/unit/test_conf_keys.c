@@ -31,7 +31,7 @@ static void assert_reads_back(void)
 static bool value_to_try(const struct conf_key *key, int n, char *text)
 {
 	static const char *const texts[] = {"/a", "x", "/a b\tc", "a:1",
-		"unix:/\xC3\xA9", "=x", ":", "[a]"};
+		"unix:/\xC3\xA9", "=x", ":", "[a]", "%%a", "unix:%%/b"};
 	const uint64_t numbers[] = {0, key->min, key->max, key->min + 1,
 		key->max - 1, key->max / 3, UINT64_C(1) << 30, 61000, 7001};
 

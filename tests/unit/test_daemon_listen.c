@@ -9,6 +9,9 @@
 
 #include "daemon/fault.c"
 #include "daemon/listen.c"
+#include "daemon/listen_given.c"
+#include "daemon/manager/fdstore.c"
+#include "daemon/manager/post.c"
 
 #include <fcntl.h>
 #include <stdlib.h>

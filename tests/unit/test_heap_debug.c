@@ -8,6 +8,7 @@
 /* clang-format off */
 #include "common/heap/heap.c"
 #include "common/heap/heap_class.c"
+#include "common/heap/heap_free.c"
 #include "common/heap/heap_large.c"
 #include "common/heap/heap_check.c"
 #include "common/heap/heap_paint.c"

@@ -1,12 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* test_log.c -- one event, one line, one write. */
+/* test_log.c -- one event, one line, one write, and nobody waits for it. */
+#include "common/events.h"
+#include "common/log/flood.h"
+#include "common/log/target.h"
 #include "suite.h"
 #include <refork/log.h>
 #include <regex.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 
-static char said[8192];
+/* The clock of the flood gate can be put forward. */
+static int64_t clock_ahead_ms;
+
+int clock_gettime(clockid_t id, struct timespec *now)
+{
+	long rc = syscall(SYS_clock_gettime, id, now);
+
+	if (id == CLOCK_MONOTONIC_COARSE)
+		now->tv_sec += clock_ahead_ms / 1000;
+	return (int)rc;
+}
+
+static char said[65536];
 static size_t said_bytes;
 static int writes; /* each write(2) is a datagram */
 
@@ -46,10 +63,14 @@ static void assert_said(const char *pattern)
 	regfree(&regex);
 }
 
+static const int as_text = RF_LOG_AS_TEXT;
+
 static int set_up(void **state)
 {
 	(void)state;
 	unsetenv("JOURNAL_STREAM");
+	rf_log_open(RF_LOG_TO_STDERR);
+	rf_log_follow_format(&as_text);
 	rf_log_identify("kv", "business", 7);
 	rf_log_set_level(RF_LOG_INFO);
 	return 0;
@@ -72,13 +93,83 @@ static void a_line_says_when_who_and_what(void **state)
 	assert_said(" kv supervisor\\[[0-9]+\\] info: hello 42\n$");
 }
 
+/* As a service manager says it of a stderr that it made. */
+static void say_hello_to_the_journal(void)
+{
+	char stream[64];
+	struct stat st;
+
+	fstat(STDERR_FILENO, &st);
+	snprintf(stream, sizeof stream, "%llu:%llu",
+		(unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+	rf_log_open(RF_LOG_TO_STDERR);
+	say_hello();
+}
+
 static void the_journal_gets_a_priority_instead_of_the_time(void **state)
 {
 	(void)state;
-	setenv("JOURNAL_STREAM", "8:1", 1);
-	listen_to(say_hello);
+	listen_to(say_hello_to_the_journal);
 	assert_said("^<6>kv business\\[[0-9]+\\]/7 info: hello 42\n$");
-	unsetenv("JOURNAL_STREAM");
+}
+
+static void a_stderr_that_was_redirected_has_the_time(void **state)
+{
+	(void)state;
+	setenv("JOURNAL_STREAM", "8:1", 1);
+	rf_log_open(RF_LOG_TO_AUTO);
+	assert_int_equal(rf_log_fd(), -1);
+	listen_to(say_hello);
+	assert_said("^20[^ ]*Z kv business\\[[0-9]+\\]/7 info: hello 42\n$");
+	setenv("JOURNAL_STREAM", "nonsense", 1);
+	rf_log_open(RF_LOG_TO_AUTO);
+	assert_int_equal(rf_log_fd(), -1);
+}
+
+static void the_format_changes_where_it_is_followed(void **state)
+{
+	int format = RF_LOG_AS_TEXT;
+
+	(void)state;
+	rf_log_follow_format(&format);
+	listen_to(say_hello);
+	assert_said(" info: hello 42\n$");
+	format = RF_LOG_AS_JSON;
+	listen_to(say_hello);
+	assert_said("^\\{\"schema\":1,\"time\":\"20[^ ]*Z\",\"level\":\"info\","
+		    "\"service\":\"kv\",\"role\":\"business\","
+		    "\"pid\":[0-9]+,\"generation\":7,"
+		    "\"message\":\"hello 42\"\\}\n$");
+	format = RF_LOG_AS_TEXT;
+	listen_to(say_hello);
+	assert_said(" info: hello 42\n$");
+}
+
+static void tell_an_event(void)
+{
+	rf_log_event(RF_EVENT_BUSINESS_CRASH,
+		RF_LOG_FIELDS(RF_LOG_NUMBER("crash_id", 7),
+			RF_LOG_TEXT("signal", "SIGBUS")),
+		"crash %d", 7);
+}
+
+static void an_event_has_its_level_and_its_facts(void **state)
+{
+	const int as_json = RF_LOG_AS_JSON;
+
+	(void)state;
+	listen_to(tell_an_event);
+	assert_said(" warning: crash 7\n$");
+	rf_log_follow_format(&as_json);
+	listen_to(tell_an_event);
+	assert_said("\"level\":\"warning\".*,\"event\":\"business_crash\","
+		    "\"crash_id\":7,\"signal\":\"SIGBUS\","
+		    "\"message\":\"crash 7\"\\}\n$");
+	rf_log_follow_format(&as_text);
+	rf_log_set_level(RF_LOG_ERROR);
+	listen_to(tell_an_event);
+	assert_int_equal(writes, 0);
 }
 
 static void say_everything(void)
@@ -165,6 +256,7 @@ static void lines_of_every_length_end_once(void **state)
 {
 	(void)state;
 	for (length = 0; length < 200; length++) {
+		rf_log_identify("kv", "business", 7); /* no flood, each time */
 		listen_to(say_that_long);
 		assert_int_equal(writes, 2);
 		assert_int_equal(strlen(said), said_bytes);
@@ -186,6 +278,152 @@ static void the_last_error_is_remembered(void **state)
 	assert_string_equal(rf_log_last_error(), "slot 3 is of version 2");
 	rf_log_identify("kv", "business", 7);
 	assert_string_equal(rf_log_last_error(), "");
+}
+
+static void flood(void)
+{
+	for (int i = 0; i < 200; i++)
+		rf_log(RF_LOG_WARNING, "all alike, number %d", i);
+	rf_log(RF_LOG_ERROR, "of another kind");
+}
+
+static void a_flood_is_cut_off_and_other_lines_are_not(void **state)
+{
+	(void)state;
+	listen_to(flood);
+	assert_in_range(writes, RF_FLOOD_BURST + 1, RF_FLOOD_BURST + 20);
+	assert_said("number 0\n.*number 49\n.* error: of another kind\n$");
+}
+
+static void catch_up(void)
+{
+	rf_log_catch_up(false);
+}
+
+static void say_something_else(void)
+{
+	rf_log(RF_LOG_INFO, "something else");
+}
+
+static void what_was_left_out_is_said_soon(void **state)
+{
+	(void)state;
+	listen_to(flood);
+	listen_to(catch_up);
+	assert_int_equal(writes, 0); /* it may go on */
+	clock_ahead_ms += RF_FLOOD_TELL_MS;
+	listen_to(catch_up);
+	assert_said(
+		"^[^\n]* warning: 1[345][0-9] more lines like this were left "
+		"out: all alike, number [0-9]+\n$");
+	listen_to(catch_up);
+	assert_int_equal(writes, 0);
+}
+
+static void what_was_left_out_is_said_before_the_next_line(void **state)
+{
+	(void)state;
+	listen_to(flood);
+	clock_ahead_ms += RF_FLOOD_TELL_MS;
+	listen_to(say_something_else);
+	assert_said("^[^\n]* left out: [^\n]*\n[^\n]* something else\n$");
+}
+
+static void end(void)
+{
+	rf_log_catch_up(true);
+}
+
+static void what_was_left_out_is_said_at_the_end(void **state)
+{
+	(void)state;
+	listen_to(flood);
+	listen_to(end);
+	assert_said("^[^\n]* left out: [^\n]*\n$");
+}
+
+static void flood_with_debug(void)
+{
+	for (int i = 0; i < RF_FLOOD_BURST + 10; i++)
+		rf_log(RF_LOG_DEBUG, "asked for");
+}
+
+static void debug_lines_are_never_left_out(void **state)
+{
+	(void)state;
+	rf_log_set_level(RF_LOG_DEBUG);
+	listen_to(flood_with_debug);
+	assert_int_equal(writes, RF_FLOOD_BURST + 10);
+}
+
+/* ---- a stderr that takes nothing ---- */
+
+static int full_pipe[2];
+
+/* Without anybody to read it: the whole of it is in the way. */
+static void fill_pipe(void)
+{
+	char block[4096] = {0};
+
+	assert_int_equal(pipe2(full_pipe, O_NONBLOCK), 0);
+	while (write(full_pipe[1], block, sizeof block) > 0)
+		;
+	fcntl(full_pipe[1], F_SETFL, 0); /* who writes now would wait */
+}
+
+static size_t drain_pipe(char *into, size_t bytes)
+{
+	ssize_t n;
+	size_t last = 0;
+
+	while ((n = read(full_pipe[0], into, bytes - 1)) > 0)
+		last = (size_t)n;
+	into[last] = '\0';
+	return last;
+}
+
+static void nobody_waits_and_what_was_lost_is_counted(void **state)
+{
+	int saved = dup(STDERR_FILENO);
+
+	(void)state;
+	fill_pipe();
+	dup2(full_pipe[1], STDERR_FILENO);
+	alarm(10); /* who waits is ended */
+	rf_log(RF_LOG_ERROR, "lost");
+	rf_log(RF_LOG_WARNING, "lost as well");
+	drain_pipe(said, sizeof said);
+	rf_log(RF_LOG_INFO, "there again");
+	alarm(0);
+	drain_pipe(said, sizeof said);
+	dup2(saved, STDERR_FILENO);
+	assert_said(" warning: 2 log lines were lost: [^\n]*\n"
+		    "[^\n]* info: there again\n$");
+	close(saved);
+	close(full_pipe[0]);
+	close(full_pipe[1]);
+}
+
+static void what_was_lost_is_said_without_another_line(void **state)
+{
+	int saved = dup(STDERR_FILENO);
+
+	(void)state;
+	fill_pipe();
+	dup2(full_pipe[1], STDERR_FILENO);
+	alarm(10);
+	rf_log(RF_LOG_ERROR, "lost");
+	rf_log_catch_up(false); /* still full */
+	drain_pipe(said, sizeof said);
+	rf_log_catch_up(false);
+	rf_log_catch_up(false); /* once is enough */
+	alarm(0);
+	drain_pipe(said, sizeof said);
+	dup2(saved, STDERR_FILENO);
+	assert_said("^[^\n]* warning: 1 log line[^\n]*\n$");
+	close(saved);
+	close(full_pipe[0]);
+	close(full_pipe[1]);
 }
 
 static void say_without_stderr(void)
@@ -222,12 +460,22 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_line_says_when_who_and_what),
 		TEST(the_journal_gets_a_priority_instead_of_the_time),
+		TEST(a_stderr_that_was_redirected_has_the_time),
+		TEST(the_format_changes_where_it_is_followed),
+		TEST(an_event_has_its_level_and_its_facts),
 		TEST(what_is_beyond_the_level_is_not_said),
 		TEST(a_level_that_is_followed_changes_at_once),
 		TEST(levels_have_names),
 		TEST(a_long_line_is_cut_and_still_a_line),
 		TEST(lines_of_every_length_end_once),
 		TEST(the_last_error_is_remembered),
+		TEST(a_flood_is_cut_off_and_other_lines_are_not),
+		TEST(what_was_left_out_is_said_soon),
+		TEST(what_was_left_out_is_said_before_the_next_line),
+		TEST(what_was_left_out_is_said_at_the_end),
+		TEST(debug_lines_are_never_left_out),
+		TEST(nobody_waits_and_what_was_lost_is_counted),
+		TEST(what_was_lost_is_said_without_another_line),
 		TEST(logging_leaves_errno_alone),
 		TEST(a_failed_check_ends_the_process),
 	};

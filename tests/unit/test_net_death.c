@@ -7,6 +7,7 @@
  * at instructions in between. The clients must see exactly the bytes that were
  * replied, the business side exactly the requests that were sent, each once. */
 #include "net_keeper.h"
+#include "net_unix.h"
 
 #include <time.h>
 
@@ -15,35 +16,6 @@
 #define SPAN_MAX   4000 /* instructions between two system calls, about */
 
 static uint8_t big[BIG_BYTES];
-static char unix_path[64];
-
-static void stage_listen_unix(struct stage *s)
-{
-	struct sockaddr_un at = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	snprintf(unix_path, sizeof(unix_path), "/tmp/net_death.%d", getpid());
-	snprintf(at.sun_path, sizeof(at.sun_path), "%s", unix_path);
-	unlink(unix_path);
-	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-	assert_int_equal(listen(fd, 511), 0);
-	s->child.listen_fds[1] = fd;
-	s->child.listen_names[1] = unix_path;
-	s->child.listen_count = 2;
-}
-
-static int dial_unix(void)
-{
-	struct sockaddr_un at = {.sun_family = AF_UNIX};
-	struct timeval limit = {.tv_sec = WAIT_MS / 1000};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	snprintf(at.sun_path, sizeof(at.sun_path), "%s", unix_path);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-	return fd;
-}
 
 static void hear_big(int fd, size_t bytes)
 {
@@ -186,7 +158,6 @@ static int play(unsigned script, int (*call)(struct stage *), struct plan plan)
 	assert_false(has_message(&s));
 	deaths = *k.deaths;
 	keeper_end(&s, &k);
-	unlink(unix_path);
 	return deaths;
 }
 

@@ -143,6 +143,66 @@ static void a_memfd_needs_no_name(void **state)
 	assert_int_equal(status->crashes.last_id, 0);
 }
 
+static int kept = -1;
+
+/* A memfd with six crash records, which nobody has but the keeper. */
+static void keep_one(void)
+{
+	rf_status_close(&seg, false);
+	seg.backend = RF_BACKEND_MEMFD;
+	assert_int_equal(rf_status_open(&seg, name, 0, &status), 0);
+	status->supervisor.crashes = 5;
+	status->crashes.last_id = 6;
+	assert_int_equal(rf_segment_share(&seg, &kept), 0);
+}
+
+static void one_that_was_kept_is_taken_over_as_a_named_one_is(void **state)
+{
+	(void)state;
+	keep_one();
+	rf_status_close(&seg, true);
+	assert_int_equal(rf_status_adopt(&seg, name, kept, 0, &status), 0);
+	assert_int_equal(status->supervisor.crashes, 0);
+	assert_int_equal(status->crashes.last_id, 6);
+	close(kept);
+}
+
+static void one_that_was_kept_and_is_lived_in_is_not_taken(void **state)
+{
+	struct rf_status_shm *mine = NULL;
+	struct rf_segment again;
+
+	(void)state;
+	keep_one();
+	assert_int_equal(
+		rf_status_adopt(&again, name, kept, 0, &mine), -EWOULDBLOCK);
+	assert_null(mine);
+	assert_int_equal(status->crashes.last_id, 6);
+	close(kept);
+}
+
+static void one_that_was_kept_and_does_not_fit_is_left_as_it_is(void **state)
+{
+	struct rf_segment other = {.backend = RF_BACKEND_MEMFD,
+		.max_bytes = 4096,
+		.name = "/refork-unit-other"};
+	int fd;
+
+	(void)state;
+	keep_one();
+	status->format++;
+	rf_status_close(&seg, true);
+	assert_int_equal(
+		rf_status_adopt(&seg, name, kept, 0, &status), -EBADMSG);
+	assert_int_equal(seg.fd, -1);
+	close(kept);
+	assert_int_equal(rf_segment_create(&other), 0);
+	assert_int_equal(rf_segment_share(&other, &fd), 0);
+	rf_segment_close(&other);
+	assert_int_equal(rf_status_adopt(&seg, name, fd, 0, &status), -EBADMSG);
+	close(fd);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -155,6 +215,9 @@ int main(void)
 		TEST(one_that_is_lived_in_is_not_taken),
 		TEST(no_room_is_an_error_at_the_start),
 		TEST(a_memfd_needs_no_name),
+		TEST(one_that_was_kept_is_taken_over_as_a_named_one_is),
+		TEST(one_that_was_kept_and_is_lived_in_is_not_taken),
+		TEST(one_that_was_kept_and_does_not_fit_is_left_as_it_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
  */
 #include "common/arena.h"
 #include "common/child.h"
+#include "common/log/target.h"
 #include "common/super.h"
 #include "conf/conf.h"
 #include "crash.h"
@@ -25,6 +26,7 @@
 #include "stats.h"
 #include "takeover.h"
 #include "trim.h"
+#include "worker/confine/confine.h"
 #include <errno.h>
 #include <refork/log.h>
 #include <signal.h>
@@ -65,6 +67,7 @@ static void wait_bell(struct desk *desk, int wait_ms)
 	sigemptyset(&none);
 	epoll_pwait(*epoll, &event, 1, wait_ms, &none);
 	rf_status_set(desk->status->business.heartbeat_ms, rf_monotonic_ms());
+	rf_log_catch_up(false);
 	desk->stopping = asked_to_stop;
 }
 
@@ -79,8 +82,9 @@ static int watch_bell(int bell)
 	return epoll;
 }
 
-/* What needs no lease. */
-static void prepare(const struct rf_child *self, struct desk *desk, int *epoll)
+/* What needs no lease. Returns how it is confined. */
+static uint32_t prepare(
+	const struct rf_child *self, struct desk *desk, int *epoll)
 {
 	struct sigaction term = {.sa_handler = on_sigterm};
 	int error = crash_arm(self);
@@ -103,6 +107,7 @@ static void prepare(const struct rf_child *self, struct desk *desk, int *epoll)
 	desk->pid = getpid();
 	desk->wait = wait_bell;
 	desk->wait_arg = epoll;
+	return confine_business(self);
 }
 
 static int lock_lease(const struct rf_child *self)
@@ -202,10 +207,13 @@ _Noreturn static void leave(const struct desk *desk)
 _Noreturn static __attribute__((noinline)) void run(const struct rf_child *self)
 {
 	struct desk desk;
-	int epoll, error;
+	int epoll, lease, error;
+	uint64_t confined;
 
-	prepare(self, &desk, &epoll);
-	takeover_run(&desk, lock_lease(self));
+	confined = prepare(self, &desk, &epoll);
+	lease = lock_lease(self);
+	rf_status_set(self->status->business.confined, confined);
+	takeover_run(&desk, lease);
 	error = desk_round(&desk);
 	if (error >= 0)
 		error = serve(&desk);
@@ -214,6 +222,7 @@ _Noreturn static __attribute__((noinline)) void run(const struct rf_child *self)
 				     "both children start anew");
 		_exit(RF_CHILD_EXIT_CHANNEL);
 	}
+	rf_log_catch_up(true);
 	leave(&desk);
 }
 

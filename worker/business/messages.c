@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* messages.c -- what each message of the request ring has the desk do. */
 #include "messages.h"
+#include "common/events.h"
 #include "conf/conf.h"
 #include "parked.h"
 #include <errno.h>
@@ -73,7 +74,7 @@ static void answer_crashed(const struct job *job, const struct rf_request *req)
 		"CRASHED this request ended the business process %s and was "
 		"skipped; nothing of it took effect",
 		job->attempts_max <= 2 ? words[job->attempts_max] : times);
-	rf_log(RF_LOG_ERROR,
+	rf_log_event(RF_EVENT_QUARANTINED, NULL,
 		"%srequest at %llu: ended the process %u times; skipped, "
 		"answered with -CRASHED",
 		job->parked != NULL ? "parked " : "",

@@ -10,6 +10,7 @@
  */
 #include "takeover.h"
 #include "common/arena.h"
+#include "common/events.h"
 #include "common/super.h"
 #include "conf/conf.h"
 #include "crash.h"
@@ -65,21 +66,34 @@ static void wait_for_threads(const struct rf_child *self, int32_t last)
 
 /* ---- who is to blame for the death ---- */
 
+/* The next message has been tried. */
+static bool is_attempted(void)
+{
+	uint64_t word = RF_SUPER->attempt;
+
+	return word >> 8 == parked_next_pos() && (word & 255) != 0;
+}
+
 /* The last holder was at a message and has not died by itself: then the lease
- * would have been given, or marked. `last` is its pid. */
+ * would have been given, or marked. `last` is its pid; 0: it was another
+ * daemon's and ended with that one, which has been rolled back already. */
 static bool was_struck(const struct rf_child *self, int32_t *last)
 {
 	const struct rf_status_business *mine = &self->status->business;
 	uint32_t phase = rf_status_get(mine->phase);
 
 	*last = rf_status_get(mine->takeover.pid);
-	return *last != 0 && RF_SUPER->lease_of_dying == 0 &&
+	if (*last == 0)
+		return is_attempted();
+	return RF_SUPER->lease_of_dying == 0 &&
 	       (phase == RF_PHASE_REQUEST || phase == RF_PHASE_CONNECTION);
 }
 
 /* After the roll back: is the message that it was at not to blame? The
  * supervisor may have ended it for another's sake. Any other SIGKILL comes from
- * outside, unless the supervisor sent it to one that hung; the message may
+ * outside, as does the end of the daemon (the next one goes on with the message
+ * where clients' connections outlive it: daemon/preserve.c), unless the
+ * supervisor sent it to one that hung; the message may
  * still have brought it about, by using up the memory, so that is forgiven so
  * many times. */
 #define OUTSIDE_MAX 3
@@ -90,9 +104,9 @@ static bool is_blameless(const struct rf_child *self, int32_t last)
 	uint64_t pos = parked_next_pos();
 	uint64_t count;
 
-	if (last == rf_status_get(st->supervisor.spent_pid))
+	if (last != 0 && last == rf_status_get(st->supervisor.spent_pid))
 		return true;
-	if (last == rf_status_get(st->supervisor.hung_pid))
+	if (last != 0 && last == rf_status_get(st->supervisor.hung_pid))
 		return false;
 	count = RF_SUPER->outside >> 8 == pos ? RF_SUPER->outside & 255 : 0;
 	if (count >= OUTSIDE_MAX)
@@ -103,8 +117,7 @@ static bool is_blameless(const struct rf_child *self, int32_t last)
 
 static void forgive(void)
 {
-	if (RF_SUPER->attempt >> 8 == parked_next_pos() &&
-		(RF_SUPER->attempt & 255) != 0)
+	if (is_attempted())
 		RF_SUPER->attempt--;
 }
 
@@ -159,8 +172,9 @@ _Noreturn static void refuse_damage(const struct rf_child *self)
 	snprintf(self->status->business.refusal,
 		sizeof self->status->business.refusal,
 		"verify: the state is damaged: %s", rf_log_last_error());
-	rf_log(RF_LOG_ERROR, "verify: the state is damaged; this process does "
-			     "not serve it");
+	rf_log_event(RF_EVENT_VERIFY_DAMAGED, NULL,
+		"verify: the state is damaged; this process does not serve "
+		"it");
 	_exit(RF_CHILD_EXIT_DAMAGED);
 }
 

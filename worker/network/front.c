@@ -27,6 +27,7 @@
 #include "network.h"
 #include <errno.h>
 #include <refork/check.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #define HEAD_BYTES  ((size_t)64 << 10)
@@ -37,6 +38,20 @@
 _Static_assert(sizeof(struct front) <= HEAD_BYTES, "layout");
 _Static_assert(CONNS_OFF + sizeof(struct conn) * CONN_SLOT_MAX <= BUFFERS_OFF,
 	"layout");
+
+/* Each size by a prime, so that two changes do not make up for each other. */
+uint64_t front_layout(void)
+{
+	return UINT64_C(0x46524f4e54) << 24 ^
+	       (FRONT_FORMAT * UINT64_C(1000003) +
+		       sizeof(struct front) * UINT64_C(1009) +
+		       sizeof(struct conn) * UINT64_C(10007) +
+		       sizeof(struct ledger) * UINT64_C(100003) +
+		       offsetof(struct front, offenders) * UINT64_C(9973) +
+		       offsetof(struct conn, cookie) * UINT64_C(99991) +
+		       CONN_STATE_COUNT * UINT64_C(31) +
+		       BUFFER_CLASSES * UINT64_C(37));
+}
 
 void journal_redo(struct journal *j)
 {
@@ -63,6 +78,15 @@ int front_open(struct rf_channel *channel)
 	if (rc == 0 && mlock(channel->front.base, HEAD_BYTES) != 0)
 		errno = 0;
 	return rc;
+}
+
+void front_wipe(struct rf_channel *channel)
+{
+	struct front *front = front_of(channel);
+
+	memset(&front->shm + 1, 0, sizeof(*front) - sizeof(front->shm));
+	rf_segment_unback(&channel->front, CONNS_OFF,
+		channel->front.max_bytes - CONNS_OFF);
 }
 
 int front_back_slot(struct rf_channel *channel, uint32_t slot)

@@ -112,6 +112,12 @@ struct front {
 
 #define FRONT_SHARED_BYTES ((size_t)64 << 10)
 
+/* Raised with each change of what stands here, of struct conn or of the regions
+ * of buffer.c that their sizes do not tell. */
+#define FRONT_FORMAT 1
+/* This program's layout, as rf_front_shm.layout. */
+uint64_t front_layout(void);
+
 static inline struct front *front_of(const struct rf_channel *channel)
 {
 	return (struct front *)channel->front.base;
@@ -122,6 +128,9 @@ uint8_t *front_shared_bytes(const struct rf_channel *channel);
 
 /* Make the head usable. 0 or -errno. */
 int front_open(struct rf_channel *channel);
+/* Nothing that stands there counts: all but rf_front_shm is as when it was
+ * made. */
+void front_wipe(struct rf_channel *channel);
 /* Make a slot usable. 0 or -errno. */
 int front_back_slot(struct rf_channel *channel, uint32_t slot);
 

@@ -12,6 +12,7 @@
  *               connection stands there, at every instant
  *   resume.c    going on with what a dead predecessor left there
  *   vault.c     how its descriptors come to be left as well
+ *   ferry.c     how they come to be left to another daemon
  *   loop.c      libev: turns readiness into calls of the on_ functions
  *   network_main.c  start, the rounds, the clock, the end
  *
@@ -90,6 +91,7 @@ struct conn {		     /* in the front segment */
 	struct buffer out;    /* not sent yet */
 	uint64_t owed;	      /* address of an error text that is to be told
 				 after the last reply; 0: none */
+	uint64_t cookie;      /* the kernel's name of its socket; ferry.c */
 	int64_t active_at_ms; /* coarse: net->now_ms */
 
 	/* From here on it is this process's own. */
@@ -299,6 +301,8 @@ void output_relieve(struct net *net);
 void output_forget(struct net *net, struct conn *conn);
 
 /* ---- network_main.c, called by the loop ---- */
+/* The end of a round: show requests, take replies, send. */
+void network_hand_over(struct net *net);
 void network_on_tick(struct net *net);
 void network_on_terminate(struct net *net);
 

@@ -11,6 +11,9 @@
  * (resume.c), or, if they died with it, tells the business side so with
  * RF_MSG_RESET.
  */
+#include "common/events.h"
+#include "common/log/target.h"
+#include "ferry.h"
 #include "loop.h"
 #include "network.h"
 #include "scene.h"
@@ -144,7 +147,7 @@ static void check_parked(struct net *net)
 		net->now_ms - net->progress_at_ms < (int64_t)limit_ms)
 		return;
 	conn_each(net, close_if_parked);
-	rf_log(RF_LOG_WARNING,
+	rf_log_event(RF_EVENT_CLIENTS_DROPPED, NULL,
 		"no business child for %" PRId64 " ms, park_timeout is "
 		"%" PRIu64 " ms: %" PRIu32 " connections with unanswered "
 		"requests closed",
@@ -159,7 +162,7 @@ static void report_refused(struct net *net)
 
 	if (refused == 0)
 		return;
-	rf_log(RF_LOG_WARNING,
+	rf_log_event(RF_EVENT_CLIENTS_REFUSED, NULL,
 		"%" PRIu64 " connections refused: max_clients is %" PRIu64,
 		refused, net->conf->network.max_clients);
 	net->refused_told += refused;
@@ -187,6 +190,7 @@ void network_on_tick(struct net *net)
 		conn_each(net, close_if_over);
 	check_parked(net);
 	report_refused(net);
+	rf_log_catch_up(false);
 	lane_trim(net);
 	follow_conf(net);
 	if (!net->accept_paused)
@@ -202,6 +206,8 @@ void network_on_terminate(struct net *net)
 
 	if (net->drain_until_ms)
 		return;
+	if (ferry_is_ordered(net))
+		ferry_leave(net);
 	net->drain_until_ms = rf_monotonic_ms() + (int64_t)limit_ms;
 	listen_pause(net);
 	conn_each(net, conn_finish);
@@ -222,6 +228,7 @@ static void end_if_drained(const struct net *net)
 			"drain_timeout: %" PRIu32 " connections closed with "
 			"unfinished replies",
 			net->open_count);
+	rf_log_catch_up(true);
 	_exit(RF_CHILD_EXIT_ASKED);
 }
 
@@ -240,7 +247,7 @@ static void gather(struct net *net)
 	}
 }
 
-static void hand_over(struct net *net)
+void network_hand_over(struct net *net)
 {
 	lane_publish(net);
 	outbound_drain(net);
@@ -257,7 +264,7 @@ _Noreturn static void serve(struct net *net)
 		loop_run(net->loop, may_sleep);
 		outbound_wake(net);
 		gather(net);
-		hand_over(net);
+		network_hand_over(net);
 		end_if_drained(net);
 		vault_look(net->self);
 		may_sleep = outbound_may_sleep(net) && lane_may_sleep(net);
@@ -286,7 +293,7 @@ _Noreturn void network_main(const struct rf_child *self)
 	}
 	loop_accept(net.loop, true);
 	resume_connections(&net);
-	hand_over(&net);
+	network_hand_over(&net);
 	resume_end(&net);
 	announce_ready(&net);
 	serve(&net);

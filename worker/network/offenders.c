@@ -11,6 +11,7 @@
  * whom it has not heard of for longest, those who are banned last of all.
  */
 #include "offenders.h"
+#include "common/events.h"
 #include <arpa/inet.h>
 #include <endian.h>
 #include <inttypes.h>
@@ -155,10 +156,12 @@ static void ban(struct offenders *table, struct offender *entry,
 {
 	char text[ADDRESS_TEXT_BYTES];
 
-	rf_log(RF_LOG_WARNING,
+	describe(entry, text);
+	rf_log_event(RF_EVENT_CLIENT_BANNED,
+		RF_LOG_FIELDS(RF_LOG_TEXT("client", text)),
 		"refusing %s for %" PRIu64 " s: %" PRIu64
 		" of its requests ended the business process",
-		describe(entry, text), (ban_ms + 999) / 1000, entry->count);
+		text, (ban_ms + 999) / 1000, entry->count);
 	/* When it is let in again, it begins anew. */
 	entry->count = 0;
 	entry->since_ms = now_ms;

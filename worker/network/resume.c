@@ -21,6 +21,8 @@
  * What it left may be what killed it: after BARREN_MAX processes in a row that
  * did not get beyond it, the next one drops all connections.
  */
+#include "common/log/target.h"
+#include "ferry.h"
 #include "loop.h"
 #include "network.h"
 #include "vault.h"
@@ -141,6 +143,19 @@ static void close_all_but_kept(const int *kept, int count)
 
 /* ---- the words ---- */
 
+/* Those of a program with another layout are no words. */
+static void forget_other_layout(struct net *net)
+{
+	uint64_t layout = net->front->shm.layout;
+
+	if (layout == 0 || layout == front_layout())
+		return;
+	rf_log(RF_LOG_WARNING,
+		"the last daemon noted its connections in another form than "
+		"this one: they are dropped");
+	front_wipe(net->channel);
+}
+
 static void start_anew(struct net *net)
 {
 	struct front *front = net->front;
@@ -162,6 +177,8 @@ static void start_anew(struct net *net)
 	memset(&front->moves, 0, sizeof(front->moves));
 	front->barren = 0;
 	front->table = net->self->table;
+	front->shm.afloat = 0;
+	front->shm.layout = front_layout();
 	front_barrier();
 	front->epoch = net->channel->shm->epoch;
 }
@@ -209,13 +226,43 @@ static int unshare_input(struct net *net)
 	return 0;
 }
 
-static void account_for_fds(struct net *net, const int *kept, int count)
+static bool is_unknown(size_t fd)
+{
+	return fds.kinds[fd] == FD_OPEN;
+}
+
+static void forget_fd(size_t fd)
+{
+	fds.kinds[fd] = FD_CLOSED;
+}
+
+/* They come from another daemon. What a predecessor has landed of them is in
+ * the table, under numbers that are not noted anywhere. */
+static int land(struct net *net)
+{
+	struct front *front = net->front;
+	int rc;
+
+	if (!front->shm.afloat)
+		return 0;
+	rc = ferry_unload(net->channel->landing, note_fd);
+	if (rc == 0)
+		rc = ferry_assign(net, fds.count, is_unknown, forget_fd);
+	if (rc)
+		return rc;
+	front_barrier();
+	front->table = net->self->table;
+	front_barrier();
+	front_store(&front->shm.afloat, 0);
+	front_barrier();
+	return 0;
+}
+
+static void account_for_fds(struct net *net)
 {
 	struct front *front = net->front;
 	int refused;
 
-	for (int i = 0; i < count; i++)
-		know_fd(kept[i]);
 	journal_redo(&front->moves);
 	journal_redo(&front->journal);
 	refused = sock_redo(front);
@@ -236,7 +283,8 @@ static bool can_resume(const struct net *net)
 {
 	const struct front *front = net->front;
 
-	if (net->self->table == 0 || front->table != net->self->table ||
+	if (net->self->table == 0 ||
+		(front->table != net->self->table && !front->shm.afloat) ||
 		front->epoch != net->channel->shm->epoch ||
 		front->slot_fresh > CONN_SLOT_MAX)
 		return false;
@@ -260,11 +308,17 @@ int resume_begin(struct net *net)
 	net->front = front_of(net->channel);
 	store_init(&net->store, &net->channel->front, &net->front->moves,
 		net->front->store_fresh);
+	forget_other_layout(net);
 	if (can_resume(net)) {
 		rc = list_fds();
+		net->front->barren++;
+		for (int i = 0; rc == 0 && i < count; i++)
+			know_fd(kept[i]);
+		know_fd(rf_log_fd()); /* connected, and no client */
+		if (rc == 0)
+			rc = land(net);
 		if (rc == 0) {
-			net->front->barren++;
-			account_for_fds(net, kept, count);
+			account_for_fds(net);
 			rc = find_memory(net);
 			return rc ? rc : unshare_input(net);
 		}
@@ -274,6 +328,7 @@ int resume_begin(struct net *net)
 	}
 	if (count)
 		close_all_but_kept(kept, count);
+	ferry_sink(net->channel->landing);
 	start_anew(net);
 	return find_memory(net);
 }

@@ -26,9 +26,12 @@
  * no lock of glibc can be held by another.
  */
 #include "vault.h"
+#include "conf/conf.h"
 #include "network.h"
+#include "worker/confine/confine.h"
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <refork/log.h>
 #include <sched.h>
@@ -36,6 +39,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -182,6 +186,24 @@ static int note_kept(void)
 	return kept_count < KEPT_MAX ? 0 : -EMFILE;
 }
 
+/* A table that more than one process uses grows at the cost of an RCU grace
+ * period, 10 to 20 ms, at each doubling: clients would wait. So it is as large
+ * as it can get to be while it is the vault's alone. Best effort. */
+static void widen_table(void)
+{
+	struct rlimit limit;
+	uint64_t size = own.conf->network.max_clients + KEPT_MAX;
+	int fd;
+
+	if (kept_count == 0 || getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	if (size > limit.rlim_cur)
+		size = limit.rlim_cur;
+	fd = fcntl(kept[0], F_DUPFD_CLOEXEC, (int)size - 1);
+	if (fd >= 0)
+		close(fd);
+}
+
 _Noreturn static void keep_watch(void)
 {
 	struct rf_order_shm *order = order_of(&own);
@@ -213,6 +235,8 @@ _Noreturn void vault_main(const struct rf_child *self)
 			strerror(-rc));
 		_exit(RF_CHILD_EXIT_START);
 	}
+	rf_status_set(own.status->vault.confined, confine_network(&own));
+	widen_table();
 	own.table = ++order_of(&own)->tables;
 	keep_watch();
 }

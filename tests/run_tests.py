@@ -30,7 +30,7 @@ from typing import NamedTuple
 
 TOP = Path(__file__).resolve().parent.parent
 BINARY_TIMEOUT_S = 240
-SYSTEM_TIMEOUT_S = 1200
+SYSTEM_TIMEOUT_S = 900
 RERUN_MAX = 3
 
 

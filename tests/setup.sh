@@ -16,7 +16,8 @@ packages() {
 		libncurses-dev libsystemd-dev ;;
 	run) packages build; echo redis-tools ;;
 	test) packages run; packages deb; echo libcmocka-dev python3 \
-		python3-pytest python3-redis util-linux g++ gdb strace man-db ;;
+		python3-pytest python3-redis util-linux iproute2 g++ gdb \
+		strace man-db ;;
 	lint) packages build; echo g++ python3 clang-14 clang-format-14 cppcheck ;;
 	fuzz) packages build; echo clang-14 libclang-rt-14-dev ;;
 	bench) packages test; echo redis-server g++ libjemalloc2 libmimalloc2.0 \

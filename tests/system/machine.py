@@ -41,6 +41,9 @@ def why_not():
         return "no nsenter (package util-linux)"
     if b"libasan.so" in (BUILD / "reforkd").read_bytes():
         return "a sanitizer's memory does not fit the limits of the unit"
+    if subprocess.run(["unshare", "--user", "true"], check=False,
+                      capture_output=True).returncode:
+        return "no user namespaces here (a chroot?): the unit's PrivateUsers="
     with tempfile.TemporaryDirectory() as directory:
         ran = subprocess.run([sys.executable, BOOT, "--check", directory],
                              capture_output=True, text=True, timeout=60)

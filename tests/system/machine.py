@@ -43,7 +43,7 @@ def why_not():
         return "a sanitizer's memory does not fit the limits of the unit"
     if subprocess.run(["unshare", "--user", "true"], check=False,
                       capture_output=True).returncode:
-        return "no user namespaces here (a chroot?): the unit's PrivateUsers="
+        return "no user namespaces here (a chroot?), and the unit makes one"
     with tempfile.TemporaryDirectory() as directory:
         ran = subprocess.run([sys.executable, BOOT, "--check", directory],
                              capture_output=True, text=True, timeout=60)

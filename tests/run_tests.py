@@ -9,10 +9,9 @@ printed is "N passed, M failed" or "N passed, M failed, K skipped"; above it
 stands every failure and every skip with its reason. Exit status: 0 when
 nothing failed, else 1.
 
-Up to RERUN_MAX tests that failed are run once more, each by itself. One that
-passes then is counted as passed and listed as unsteady, with what it said
-first: a bug that shows in one run of many is to be found, and does not hold up
-a change that has nothing to do with it. STEADY=1 forgives nothing.
+Up to RERUN_MAX tests that failed are run once more, each by itself, to tell
+whoever looks for the bug whether it shows every time. They have failed all the
+same.
 """
 import argparse
 import os
@@ -214,19 +213,18 @@ def summary(results):
 
 
 def run_again(results):
-    """The results, and those of them that were unsteady."""
-    failed = [result for result in results if result.verdict == "failed"]
-    unsteady = []
-    if os.environ.get("STEADY") or len(failed) > RERUN_MAX:
-        failed = []
-    for first in failed:
-        if not first.again:
-            continue
+    """The results; a failure's detail says whether it shows every time."""
+    failed = [place for place, result in enumerate(results)
+              if result.verdict == "failed" and result.again]
+    if len(failed) > RERUN_MAX:
+        return results
+    for place in failed:
+        first = results[place]
         print(f"== again: {first.name}", flush=True)
-        if first.again().verdict == "passed":
-            results[results.index(first)] = first._replace(verdict="passed")
-            unsteady.append(first._replace(verdict="unsteady"))
-    return results, unsteady
+        results[place] = first._replace(
+            detail=f"{first.detail}\nrun again by itself: "
+                   f"{first.again().verdict}")
+    return results
 
 
 def main():
@@ -244,13 +242,13 @@ def main():
         for group in args.group:
             print(f"== {group}", flush=True)
             results += GROUPS[group](build)
-        results, unsteady = run_again(results)
+        results = run_again(results)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
     print()
-    for verdict in ("failed", "unsteady", "skipped"):
-        for result in results + unsteady:
+    for verdict in ("failed", "skipped"):
+        for result in results:
             if result.verdict == verdict:
                 detail = result.detail.replace("\n", "\n    ")
                 print(f"{verdict}: {result.name}\n    {detail}")
